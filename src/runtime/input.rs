@@ -1,12 +1,10 @@
-//! What a person does at the terminal, in words of our own, and those in the core's.
+//! Terminal input: from bytes to events, and from events to messages of the core.
 //!
-//! Beneath it, one job each:
-//!
-//! - `keyboard`: reads the terminal's bytes as they come;
-//! - `tokens`: cuts them into characters, whole sequences and whole pastes;
-//! - `answer`: what the terminal answers when it is asked;
-//! - `decode`: says what each means, with the parser library that nobody else knows;
-//! - `burst`: keeps pasted text, marked or not, from being read as commands.
+//! - `reader` reads the terminal without blocking.
+//! - `sequence_reader` splits bytes into characters, complete sequences and pastes.
+//! - `reply` parses the terminal's replies to queries.
+//! - `decode` maps sequences to keys and mouse reports; only it knows the parser library.
+//! - `paste_detector` keeps pasted text, bracketed or not, from acting as keys.
 
 mod decode;
 mod paste_detector;
@@ -26,96 +24,73 @@ pub use self::{
 };
 use crate::app::{keymap::KeyChord, mouse::MouseAction, msg::Msg, notifications::TerminalFocus};
 
-/// One thing a person did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InputEvent {
-    /// Pressed a key.
     Key {
-        /// Which.
         chord: KeyChord,
-        /// Whether the terminal says that it is held down.
+        /// Set only by terminals that report it.
         is_repeat: bool,
     },
-    /// Pasted text, which may hold anything.
+    /// Pasted text, unchecked.
     Paste(String),
-    /// Did something with the mouse.
     Mouse(MouseReport),
-    /// Nothing: the terminal answered a question.
     Reply(TerminalReply),
-    /// Came to this terminal (true) or went to another.
+    /// The terminal gained (true) or lost the focus.
     Focus(bool),
 }
 
-/// What the terminal reports of the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MouseReport {
-    /// The column, from 0.
+    /// From 0.
     pub column: u16,
-    /// The row, from 0.
+    /// From 0.
     pub row: u16,
-    /// What was done there.
     pub kind: MouseReportKind,
 }
 
-/// One act of the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MouseReportKind {
-    /// A button went down.
     Press(MouseButton),
-    /// A button came up.
     Release(MouseButton),
-    /// Moved with a button down.
     Drag(MouseButton),
-    /// Moved.
     Move,
-    /// The wheel turned by a notch.
+    /// One notch of the wheel.
     Scroll(WheelDirection),
 }
 
-/// A button of the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MouseButton {
-    /// The first.
     Left,
-    /// The wheel, pressed.
     Middle,
-    /// The second.
     Right,
 }
 
-/// A way the wheel turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WheelDirection {
-    /// Away from the person.
     Up,
-    /// Towards the person.
     Down,
-    /// Tilted to the left.
     Left,
-    /// Tilted to the right.
     Right,
 }
 
-/// Turns what a person did into a message; what nobody listens to becomes nothing.
+/// Returns the message for an event; `None` for mouse reports and replies, which have other
+/// receivers.
 pub fn translate(input: InputEvent) -> Option<Msg> {
     match input {
         InputEvent::Key { chord, is_repeat } => Some(Msg::Key { chord, is_repeat }),
         InputEvent::Paste(text) => Some(Msg::Pasted(text)),
-        InputEvent::Focus(is_here) => Some(Msg::Focused(if is_here {
+        InputEvent::Focus(is_focused) => Some(Msg::Focused(if is_focused {
             TerminalFocus::Focused
         } else {
             TerminalFocus::Unfocused
         })),
-        // What the mouse did something to is the screen's to say (see `pointed`); answers are for
-        // who asked.
         InputEvent::Mouse(_) | InputEvent::Reply(_) => None,
     }
 }
 
-/// Turns a report of the mouse into what was done and where, in columns and rows; releases, moves
-/// and other buttons become nothing.
+/// Returns the action and its column and row; `None` for releases, moves and other buttons.
 pub fn mouse_action(report: MouseReport) -> Option<(MouseAction, (u16, u16))> {
-    let gesture = match report.kind {
+    let action = match report.kind {
         MouseReportKind::Press(MouseButton::Left) => MouseAction::Press,
         MouseReportKind::Scroll(WheelDirection::Down) => MouseAction::WheelDown,
         MouseReportKind::Scroll(WheelDirection::Up) => MouseAction::WheelUp,
@@ -125,10 +100,10 @@ pub fn mouse_action(report: MouseReport) -> Option<(MouseAction, (u16, u16))> {
         | MouseReportKind::Move
         | MouseReportKind::Scroll(WheelDirection::Left | WheelDirection::Right) => return None,
     };
-    Some((gesture, (report.column, report.row)))
+    Some((action, (report.column, report.row)))
 }
 
-/// Turns bytes into what a person did. It reads no clock and no file: both are handed in.
+/// Parses bytes into events; the caller passes bytes and time.
 #[derive(Debug, Default)]
 struct InputParser {
     sequences: SequenceReader,
@@ -139,35 +114,33 @@ struct InputParser {
 }
 
 impl InputParser {
-    /// Told that the terminal was asked something at that time.
     fn query_sent(&mut self, at: Instant) {
         self.sequences.query_sent(at);
     }
 
-    /// Takes in all bytes that could be read at once.
-    fn feed(&mut self, lot: &[u8], now: Instant) {
+    fn feed(&mut self, chunk: &[u8], now: Instant) {
         let Self {
-            sequences: tokens,
-            paste_detector: burst,
-            ignore_keys_until: untyped_until,
+            sequences,
+            paste_detector,
+            ignore_keys_until,
         } = self;
-        // A byte that comes after its time is no part of what was begun before.
-        tokens.flush_expired(now, |token| push_token(burst, token, now));
-        tokens.feed(lot, now, |token| {
+        // A byte after the deadline does not belong to the unfinished sequence.
+        sequences.flush_expired(now, |token| push_token(paste_detector, token, now));
+        sequences.feed(chunk, now, |token| {
             for input in token_events(token) {
-                if let InputEvent::Focus(is_here) = input {
-                    *untyped_until = now.checked_add(ESC_TIMEOUT).filter(|_| !is_here);
+                if let InputEvent::Focus(is_focused) = input {
+                    *ignore_keys_until = now.checked_add(ESC_TIMEOUT).filter(|_| !is_focused);
                 }
-                let is_untyped = untyped_until.is_some_and(|until| now < until);
-                if !(is_untyped && matches!(input, InputEvent::Key { .. })) {
-                    burst.push(input, now);
+                let is_ignored = ignore_keys_until.is_some_and(|until| now < until);
+                if !(is_ignored && matches!(input, InputEvent::Key { .. })) {
+                    paste_detector.push(input, now);
                 }
             }
         });
-        burst.end_of_chunk(now);
+        paste_detector.end_of_chunk(now);
     }
 
-    /// Returns when [`Reading::settle`] is due.
+    /// Returns when [`Self::flush`] is due.
     fn deadline(&self) -> Option<Instant> {
         [self.sequences.deadline(), self.paste_detector.deadline()]
             .into_iter()
@@ -175,19 +148,19 @@ impl InputParser {
             .min()
     }
 
-    /// Decides on what has waited long enough.
+    /// Releases the input whose deadline has passed.
     fn flush(&mut self, now: Instant) {
         let Self {
-            sequences: tokens,
-            paste_detector: burst,
+            sequences,
+            paste_detector,
             ..
         } = self;
-        let is_over = tokens.deadline().is_some_and(|over| over <= now);
-        tokens.flush_expired(now, |token| push_token(burst, token, now));
-        if is_over {
-            burst.end_of_chunk(now);
+        let is_expired = sequences.deadline().is_some_and(|deadline| deadline <= now);
+        sequences.flush_expired(now, |token| push_token(paste_detector, token, now));
+        if is_expired {
+            paste_detector.end_of_chunk(now);
         }
-        burst.flush(now);
+        paste_detector.flush(now);
     }
 
     fn pop(&mut self) -> Option<InputEvent> {
@@ -195,13 +168,12 @@ impl InputParser {
     }
 }
 
-fn push_token(burst: &mut PasteDetector, token: InputToken, now: Instant) {
+fn push_token(paste_detector: &mut PasteDetector, token: InputToken, now: Instant) {
     for input in token_events(token) {
-        burst.push(input, now);
+        paste_detector.push(input, now);
     }
 }
 
-/// Returns the inputs of a token, in order.
 fn token_events(token: InputToken) -> impl Iterator<Item = InputEvent> {
     let (first, second) = match token {
         InputToken::Char(c) => (Some(decode::decode_char(c)), None),
@@ -226,29 +198,30 @@ mod tests {
     use super::*;
     use crate::app::keymap::Key;
 
-    /// Reads lots at their milliseconds, keeping every deadline between them.
-    fn read(lots: &[(u64, &[u8])]) -> Vec<(u64, InputEvent)> {
+    /// Feeds each chunk at its millisecond, flushing at every deadline; returns each event with its
+    /// millisecond.
+    fn read(chunks: &[(u64, &[u8])]) -> Vec<(u64, InputEvent)> {
         let start = Instant::now();
-        let mut reading = InputParser::default();
-        let mut seen = Vec::new();
-        let mut drain = |reading: &mut InputParser, at: Instant| {
+        let mut parser = InputParser::default();
+        let mut events = Vec::new();
+        let mut drain = |parser: &mut InputParser, at: Instant| {
             let millis = u64::try_from(at.duration_since(start).as_millis()).unwrap();
-            seen.extend(std::iter::from_fn(|| reading.pop()).map(|input| (millis, input)));
+            events.extend(std::iter::from_fn(|| parser.pop()).map(|input| (millis, input)));
         };
-        for (millis, lot) in lots {
+        for (millis, chunk) in chunks {
             let now = start + Duration::from_millis(*millis);
-            while let Some(due) = reading.deadline().filter(|due| *due <= now) {
-                reading.flush(due);
-                drain(&mut reading, due);
+            while let Some(deadline) = parser.deadline().filter(|deadline| *deadline <= now) {
+                parser.flush(deadline);
+                drain(&mut parser, deadline);
             }
-            reading.feed(lot, now);
-            drain(&mut reading, now);
+            parser.feed(chunk, now);
+            drain(&mut parser, now);
         }
-        while let Some(due) = reading.deadline() {
-            reading.flush(due);
-            drain(&mut reading, due);
+        while let Some(deadline) = parser.deadline() {
+            parser.flush(deadline);
+            drain(&mut parser, deadline);
         }
-        seen
+        events
     }
 
     fn key(chord: KeyChord) -> InputEvent {
@@ -273,10 +246,10 @@ mod tests {
         );
     }
 
-    /// Reads the bytes at once, after a pause, and split at each position into two reads.
+    /// Asserts the events of the bytes, read at once and split at each position.
     fn assert_read(bytes: &[u8], expected: &[InputEvent]) {
-        let inputs = |lots: &[(u64, &[u8])]| -> Vec<_> {
-            read(lots).into_iter().map(|(_, input)| input).collect()
+        let inputs = |chunks: &[(u64, &[u8])]| -> Vec<_> {
+            read(chunks).into_iter().map(|(_, input)| input).collect()
         };
         assert_eq!(inputs(&[(0, bytes)]), expected, "{bytes:?}");
         for at in 1..bytes.len() {
@@ -309,7 +282,7 @@ mod tests {
             (b"\x1b[a", KeyChord::plain(Key::Up)),
             (b"\x1bOa", ctrl(Key::Up)),
             (b"\x1b[[A", KeyChord::plain(Key::F(1))),
-            // Konsole; Alt with an arrow in rxvt; the one-byte introducers, raw and in UTF-8.
+            // Konsole; Alt with an arrow in rxvt; C1 introducers, raw and in UTF-8.
             (b"\x1bO5A", ctrl(Key::Up)),
             (b"\x1b\x1b[A", alt(Key::Up)),
             (b"\x1b\x1bOA", alt(Key::Up)),
@@ -321,7 +294,7 @@ mod tests {
         ] {
             assert_read(bytes, &[key(chord)]);
         }
-        // Unknown sequences are swallowed whole: SCO, Sun, wyse, an old mouse, answers.
+        // Unknown sequences are dropped whole: SCO, Sun, wyse, an old mouse, replies.
         for bytes in [
             &b"\x1b[[Z"[..],
             b"\x1b[{",
@@ -336,10 +309,10 @@ mod tests {
             b"\x1bP1$r0m\x1b\\",
         ] {
             let attributes = TerminalReply::Attributes { has_sixel: false };
-            let answers = bytes
+            let replies = bytes
                 .starts_with(b"\x9b?62")
                 .then_some(InputEvent::Reply(attributes));
-            assert_read(bytes, answers.as_slice());
+            assert_read(bytes, replies.as_slice());
         }
     }
 
@@ -358,13 +331,13 @@ mod tests {
         ] {
             for last in 0x40..0x7f_u8 {
                 let sequence = [introducer.as_bytes(), &[last]].concat();
-                let goes_on = ["\x1b[[", "\x1b[M", "\x1b[O"].map(str::as_bytes);
-                if goes_on.contains(&&sequence[..]) {
+                let unfinished = ["\x1b[[", "\x1b[M", "\x1b[O"].map(str::as_bytes);
+                if unfinished.contains(&&sequence[..]) {
                     continue;
                 }
-                let seen = read(&[(0, &sequence), (600, b"j")]);
-                let typed = |(_, input): &(u64, InputEvent)| matches!(input, InputEvent::Key { chord, .. } if chord.typed_char().is_some());
-                let typed: Vec<_> = seen.into_iter().filter(typed).collect();
+                let events = read(&[(0, &sequence), (600, b"j")]);
+                let is_typed = |(_, input): &(u64, InputEvent)| matches!(input, InputEvent::Key { chord, .. } if chord.typed_char().is_some());
+                let typed: Vec<_> = events.into_iter().filter(is_typed).collect();
                 assert_eq!(typed, [(600, j.clone())], "{sequence:?}");
             }
         }
@@ -373,11 +346,11 @@ mod tests {
     #[test]
     fn an_escape_before_a_non_key_is_a_key() {
         let esc = decode::ESC_KEY;
-        let answer = InputEvent::Reply(TerminalReply::Attributes { has_sixel: false });
+        let reply = InputEvent::Reply(TerminalReply::Attributes { has_sixel: false });
         assert_read(b"\x1b\x1b", &[esc.clone(), esc.clone()]);
-        // Answers wait for no key.
-        let seen = read(&[(0, b"\x1b\x1b[?62;c")]);
-        assert_eq!(seen, [(0, answer), (0, esc.clone())]);
+        // A reply overtakes keys that may be part of a paste.
+        let events = read(&[(0, b"\x1b\x1b[?62;c")]);
+        assert_eq!(events, [(0, reply), (0, esc.clone())]);
         assert_read(b"\x1b\x1b[I", &[esc.clone(), InputEvent::Focus(true)]);
         assert_read(b"\x1b\x1b]11;x\x07", std::slice::from_ref(&esc));
         assert_read(b"\x1b\x1b[200~q\x1b[201~", &[esc, paste("q")]);
@@ -413,23 +386,23 @@ mod tests {
 
     #[test]
     fn an_unterminated_paste_times_out() {
-        let seen = read(&[
+        let events = read(&[
             (0, b"\x1b[200~d q"),
             (500, b"q"),
             (1000, b"\x03"),
             (3000, b"\x03"),
         ]);
         assert_eq!(
-            seen,
+            events,
             [(2100, paste("d qq\x03")), (3000, key(KeyChord::ctrl('c')))]
         );
     }
 
     #[test]
     fn a_paste_containing_its_end_marker_is_one_paste() {
-        let seen = read(&[(0, b"\x1b[200~one\x1b[201~q\rd\x1b[201~"), (500, b"j")]);
+        let events = read(&[(0, b"\x1b[200~one\x1b[201~q\rd\x1b[201~"), (500, b"j")]);
         assert_eq!(
-            seen,
+            events,
             [(100, paste("oneq\nd")), (500, key(KeyChord::char('j')))]
         );
     }
@@ -437,21 +410,21 @@ mod tests {
     #[test]
     fn a_megabyte_of_unbracketed_text_is_one_paste() {
         let text = "d q\r".repeat(256 * 1024);
-        let lots: Vec<_> = text.as_bytes().chunks(4095).map(|lot| (0, lot)).collect();
-        let seen = read(&lots);
+        let chunks = text.as_bytes().chunks(4095).map(|chunk| (0, chunk));
+        let events = read(&chunks.collect::<Vec<_>>());
 
-        let [(100, InputEvent::Paste(pasted))] = &seen[..] else {
-            panic!("{} events", seen.len())
+        let [(100, InputEvent::Paste(pasted))] = &events[..] else {
+            panic!("{} events", events.len())
         };
         assert_eq!(pasted, &text.replace('\r', "\n"));
     }
 
     #[test]
     fn terminal_replies_are_not_keys() {
-        let answers = b"\x1b[12;40R\x1b[?62;22c\x1b]11;rgb:0/0/0\x07\x1bP>|x\x1b\\\x1b[0n";
-        let seen = read(&[(0, answers)]);
-        assert_eq!(seen.len(), 3);
-        let mut messages = seen.into_iter().filter_map(|(_, input)| translate(input));
+        let replies = b"\x1b[12;40R\x1b[?62;22c\x1b]11;rgb:0/0/0\x07\x1bP>|x\x1b\\\x1b[0n";
+        let events = read(&[(0, replies)]);
+        assert_eq!(events.len(), 3);
+        let mut messages = events.into_iter().filter_map(|(_, input)| translate(input));
         assert_eq!(messages.next(), None);
     }
 

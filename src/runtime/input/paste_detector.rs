@@ -1,9 +1,8 @@
-//! Text that arrives faster than hands type is a paste, marked or not: it is kept from being read
-//! as commands.
+//! Detects pastes, bracketed or not, so that pasted text never acts as keys.
 //!
-//! Not every terminal marks pastes, and text that holds the end mark ends its own paste early. So
-//! what comes within one breath is looked at together. A key typed alone is handed on at once,
-//! without a delay.
+//! Some terminals do not bracket pastes, and text that contains the end marker ends its paste
+//! early. So keys that arrive within [`BURST_WINDOW`] are judged together: text that comes faster
+//! than anyone types is a paste. A single key is released without a delay.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,35 +11,32 @@ use tokio::time::Instant;
 use super::InputEvent;
 use crate::app::keymap::{Key, KeyChord};
 
-/// More typed keys than this within [`BREATH`] are a paste.
+/// More keys than this within [`BURST_WINDOW`] are a paste.
 const MAX_TYPED_KEYS: usize = 8;
 
-/// The time in which keys count as having come together.
 const BURST_WINDOW: Duration = Duration::from_millis(20);
 
-/// The same key this often within a breath is one held down, over a line that stalls; more often it
-/// is a paste.
+/// More repetitions of one key than this within [`BURST_WINDOW`] are a paste; fewer are a key held
+/// down over a connection that stalls.
 const MAX_REPEATED_KEYS: usize = 32;
 
-/// How long nothing must come before a paste is over: what follows it closely belongs to it.
+/// Silence that ends a paste: text that follows more closely belongs to it.
 const PASTE_END_DELAY: Duration = Duration::from_millis(100);
 
-/// Holds what came together until it is known to be keys or a paste.
+/// Holds events until they are known to be keys or a paste.
 #[derive(Debug, Default)]
 pub(super) struct PasteDetector {
-    /// In the order they came.
     held: Vec<InputEvent>,
-    /// The keys handed on during the last breath.
+    /// Text keys released within the last [`BURST_WINDOW`].
     recent: VecDeque<(Instant, KeyChord)>,
-    /// The paste under way.
+    /// The unfinished paste.
     paste: Option<String>,
-    /// When what is held or pasted is decided on.
+    /// When the held events or the paste are released.
     deadline: Option<Instant>,
     ready: VecDeque<InputEvent>,
 }
 
 impl PasteDetector {
-    /// Takes a key or a mouse report in.
     pub(super) fn push(&mut self, input: InputEvent, now: Instant) {
         match input {
             InputEvent::Paste(text) => {
@@ -60,7 +56,7 @@ impl PasteDetector {
         }
     }
 
-    /// Says that nothing more can be read for now.
+    /// Must be called when nothing more can be read for now.
     pub(super) fn end_of_chunk(&mut self, now: Instant) {
         if self.paste.is_some() {
             self.release_held(now);
@@ -73,14 +69,14 @@ impl PasteDetector {
         }
     }
 
-    /// Returns when [`Burst::settle`] is due.
+    /// Returns when [`Self::flush`] is due.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Decides on what was held, if its time has come.
+    /// Releases the held events or the paste if the deadline has passed.
     pub(super) fn flush(&mut self, now: Instant) {
-        if self.deadline.is_none_or(|due| due > now) {
+        if self.deadline.is_none_or(|deadline| deadline > now) {
             return;
         }
         self.deadline = None;
@@ -88,12 +84,11 @@ impl PasteDetector {
         self.ready.extend(self.paste.take().map(InputEvent::Paste));
     }
 
-    /// Returns the next event that is decided on.
     pub(super) fn pop(&mut self) -> Option<InputEvent> {
         self.ready.pop_front()
     }
 
-    /// Turns what is held into a paste when no hand could have typed it.
+    /// Turns the held keys into a paste if they came faster than anyone types.
     fn detect_paste(&mut self, now: Instant) {
         while let Some((at, _)) = self.recent.front()
             && now.duration_since(*at) >= BURST_WINDOW
@@ -107,13 +102,13 @@ impl PasteDetector {
             .chain(self.held_text_keys());
         let count = keys.clone().count();
         let first = keys.next();
-        let most = if keys.all(|key| Some(key) == first) {
+        let max = if keys.all(|key| Some(key) == first) {
             MAX_REPEATED_KEYS
         } else {
             MAX_TYPED_KEYS
         };
         drop(keys);
-        if count > most {
+        if count > max {
             let text: String = self.held_text_keys().filter_map(text_char).collect();
             self.held
                 .retain(|input| !matches!(input, InputEvent::Key { .. }));
@@ -132,7 +127,6 @@ impl PasteDetector {
     }
 }
 
-/// Returns the key, if it is one that text is made of.
 fn text_key(input: &InputEvent) -> Option<KeyChord> {
     match input {
         InputEvent::Key { chord, .. } if is_text(*chord) => Some(*chord),
@@ -144,13 +138,13 @@ fn text_key(input: &InputEvent) -> Option<KeyChord> {
     }
 }
 
-/// Whether pasted text can look like this key. Arrows, among others, it cannot: the wheel
-/// sends many at once.
+/// Returns whether pasted text can contain this key. Arrows are not text: the wheel may send many
+/// at once.
 const fn is_text(chord: KeyChord) -> bool {
     matches!(chord.key, Key::Char(_) | Key::Enter | Key::Tab)
 }
 
-/// Returns the character a key was before it was read as one.
+/// Returns the pasted character that was decoded as this key.
 fn text_char(chord: KeyChord) -> Option<char> {
     match chord {
         KeyChord {
@@ -187,36 +181,35 @@ mod tests {
             .collect()
     }
 
-    /// Feeds lots at their milliseconds and returns what came out of it all, with the time of the
-    /// last.
-    fn released(lots: &[(u64, Vec<InputEvent>)]) -> (Vec<InputEvent>, Duration) {
+    /// Feeds each chunk at its millisecond; returns the events and the time of the last.
+    fn released(chunks: &[(u64, Vec<InputEvent>)]) -> (Vec<InputEvent>, Duration) {
         let start = Instant::now();
-        let mut burst = PasteDetector::default();
-        let mut out = Vec::new();
+        let mut detector = PasteDetector::default();
+        let mut events = Vec::new();
         let mut last = start;
-        let mut drain = |burst: &mut PasteDetector, at| {
-            while let Some(input) = burst.pop() {
-                out.push(input);
+        let mut drain = |detector: &mut PasteDetector, at| {
+            while let Some(input) = detector.pop() {
+                events.push(input);
                 last = at;
             }
         };
-        for (millis, lot) in lots {
+        for (millis, chunk) in chunks {
             let now = start + Duration::from_millis(*millis);
-            while let Some(due) = burst.deadline().filter(|due| *due <= now) {
-                burst.flush(due);
-                drain(&mut burst, due);
+            while let Some(deadline) = detector.deadline().filter(|deadline| *deadline <= now) {
+                detector.flush(deadline);
+                drain(&mut detector, deadline);
             }
-            for input in lot.clone() {
-                burst.push(input, now);
+            for input in chunk.clone() {
+                detector.push(input, now);
             }
-            burst.end_of_chunk(now);
-            drain(&mut burst, now);
+            detector.end_of_chunk(now);
+            drain(&mut detector, now);
         }
-        while let Some(due) = burst.deadline() {
-            burst.flush(due);
-            drain(&mut burst, due);
+        while let Some(deadline) = detector.deadline() {
+            detector.flush(deadline);
+            drain(&mut detector, deadline);
         }
-        (out, last.duration_since(start))
+        (events, last.duration_since(start))
     }
 
     #[test]
@@ -242,13 +235,13 @@ mod tests {
 
     #[test]
     fn a_burst_of_text_is_a_paste_with_its_tail() {
-        let lots = [
+        let chunks = [
             (0, keys("quit d\ndd\n↓")),
             (60, keys("q")),
             (150, keys("\n")),
         ];
         let expected = vec![InputEvent::Paste("quit d\ndd\nq\n".into())];
-        assert_eq!(released(&lots).0, expected);
+        assert_eq!(released(&chunks).0, expected);
         let after = [(0, keys("123456789")), (200, keys("q"))];
         let expected = vec![InputEvent::Paste("123456789".into()), keys("q").remove(0)];
         assert_eq!(released(&after).0, expected);
@@ -256,22 +249,22 @@ mod tests {
 
     #[test]
     fn slow_bursts_are_a_paste_from_the_ninth_key() {
-        let lots: Vec<_> = "abcdefghqqq"
+        let chunks: Vec<_> = "abcdefghqqq"
             .chars()
             .zip(0..)
             .map(|(c, millis)| (millis, keys(&c.to_string())))
             .collect();
         let mut expected = keys("abcdefgh");
         expected.push(InputEvent::Paste("qqq".into()));
-        assert_eq!(released(&lots).0, expected);
+        assert_eq!(released(&chunks).0, expected);
     }
 
     #[test]
     fn text_just_after_a_bracketed_paste_belongs_to_it() {
-        let mut lot = vec![InputEvent::Paste("text".into())];
-        lot.extend(keys("q\n"));
+        let mut chunk = vec![InputEvent::Paste("text".into())];
+        chunk.extend(keys("q\n"));
         assert_eq!(
-            released(&[(0, lot)]).0,
+            released(&[(0, chunk)]).0,
             vec![InputEvent::Paste("textq\n".into())]
         );
     }

@@ -1,8 +1,7 @@
-//! The terminal's own side of the input: read when there is something, never waited for, and timed.
+//! Reads the terminal without blocking.
 //!
-//! crossterm's reader is not used: it keeps a paste whose end never comes to itself, with every
-//! later key, takes the tail of a paste for keys, and loops at full speed on a dead terminal
-//! (crossterm 0.29, `event/source/unix`).
+//! crossterm's reader is not used. In crossterm 0.29 (`event/source/unix`) an unterminated paste
+//! swallows all later keys, the tail of a paste is read as keys, and a dead terminal makes it spin.
 
 use std::{
     fs::{File, OpenOptions},
@@ -21,34 +20,29 @@ use tokio::{
 
 use super::{InputEvent, InputParser};
 
-/// How much is read before something else may have its turn.
+/// Bytes read before other work may run.
 const CHUNK_SIZE: usize = 64 * 1024;
 
-/// The keyboard, the mouse and the pastes of a terminal.
 #[derive(Debug)]
 pub struct InputReader {
-    /// Tokio's name for a readable file that can be waited for; `AsyncFd` cannot be had without
-    /// `unsafe`.
+    /// A pipe receiver accepts any readable file; `AsyncFd` would need `unsafe`.
     tty: Receiver,
     parser: InputParser,
     buffer: Vec<u8>,
-    /// When the terminal was asked something last.
     query_times: watch::Receiver<Option<Instant>>,
 }
 
 impl InputReader {
-    /// Opens the terminal of standard input once more, to read from it without waiting.
+    /// Opens the terminal of standard input a second time, non-blocking: `O_NONBLOCK` belongs to
+    /// the open file, which standard input shares with the shell.
     ///
-    /// `questions` says when the terminal was asked something last: what then comes is given more
-    /// time to be an answer.
-    ///
-    /// Once more, because "without waiting" is a property of the open file, which standard input
-    /// shares with the shell.
+    /// `query_times` carries the time of the last query; for a while after it, sequences are given
+    /// more time to complete.
     ///
     /// # Errors
     ///
-    /// When there is no terminal, or outside a tokio runtime with I/O.
-    pub fn open(questions: watch::Receiver<Option<Instant>>) -> io::Result<Self> {
+    /// Without a terminal, or outside a tokio runtime with I/O.
+    pub fn open(query_times: watch::Receiver<Option<Instant>>) -> io::Result<Self> {
         let named = ttyname(io::stdin(), Vec::new())
             .map_err(io::Error::from)
             .and_then(|name| open(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()))));
@@ -57,17 +51,17 @@ impl InputReader {
             tty: Receiver::from_file_unchecked(tty)?,
             parser: InputParser::default(),
             buffer: vec![0; CHUNK_SIZE],
-            query_times: questions,
+            query_times,
         })
     }
 
-    /// Returns the events as they come. It ends with the first error, which means that the terminal
-    /// is gone.
+    /// Returns a stream of events. It ends after the first error, which means that the terminal is
+    /// gone.
     pub fn events(self) -> impl Stream<Item = io::Result<InputEvent>> {
-        stream::unfold(Some(self), |keyboard| async {
-            let mut keyboard = keyboard?;
-            match keyboard.next().await {
-                Ok(input) => Some((Ok(input), Some(keyboard))),
+        stream::unfold(Some(self), |reader| async {
+            let mut reader = reader?;
+            match reader.next().await {
+                Ok(input) => Some((Ok(input), Some(reader))),
                 Err(error) => Some((Err(error), None)),
             }
         })
@@ -78,18 +72,18 @@ impl InputReader {
             if let Some(input) = self.parser.pop() {
                 return Ok(input);
             }
-            let due = self.parser.deadline();
+            let deadline = self.parser.deadline();
             tokio::select! {
-                // Reading first: what has come already decides what the wait was for.
+                // Reading first: bytes that have arrived may complete a sequence.
                 biased;
                 count = read_available(&self.tty, &mut self.buffer) => {
-                    let lot = self.buffer.get(..count?).unwrap_or_default();
+                    let chunk = self.buffer.get(..count?).unwrap_or_default();
                     if let Some(at) = *self.query_times.borrow_and_update() {
                         self.parser.query_sent(at);
                     }
-                    self.parser.feed(lot, Instant::now());
+                    self.parser.feed(chunk, Instant::now());
                 }
-                () = sleep_until_deadline(due) => self.parser.flush(Instant::now()),
+                () = sleep_until_deadline(deadline) => self.parser.flush(Instant::now()),
             }
         }
     }
@@ -103,8 +97,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Reads all there is, up to the buffer's length, waiting for the first byte. A terminal at its end
-/// is an error.
+/// Waits for the first byte and fills the buffer as far as possible. End of file is an error.
 async fn read_available(tty: &Receiver, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         tty.readable().await?;
@@ -124,9 +117,9 @@ async fn read_available(tty: &Receiver, buffer: &mut [u8]) -> io::Result<usize> 
     }
 }
 
-async fn sleep_until_deadline(due: Option<Instant>) {
-    match due {
-        Some(due) => time::sleep_until(due).await,
+async fn sleep_until_deadline(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

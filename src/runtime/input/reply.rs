@@ -1,46 +1,39 @@
-//! What a terminal answers about itself: never a key, and only of interest to whoever asked.
+//! Replies of the terminal to queries.
 
 /// The size of a cell, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellSize {
-    /// Columns of pixels.
     pub width: u16,
-    /// Rows of pixels.
     pub height: u16,
 }
 
 /// A colour: red, green and blue, each from 0 to 1.
 pub type Rgb = [f32; 3];
 
-/// One answer of the terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TerminalReply {
-    /// It knows kitty's graphics.
+    /// Support for kitty's graphics protocol.
     KittyGraphics,
-    /// Its name and version.
+    /// Name and version (XTVERSION).
     Name(String),
-    /// The size of a cell.
     CellSize(CellSize),
-    /// The colour of its ground.
     Background(Rgb),
-    /// That it has gone dark or light: asked for once, told whenever it does.
+    /// Dark or light mode has changed (mode 2031); sent without a query.
     SchemeChanged,
-    /// Its attributes: the last answer.
+    /// Primary device attributes (DA1), which every terminal answers.
     Attributes {
-        /// Whether sixels are among them.
         has_sixel: bool,
     },
 }
 
 impl TerminalReply {
-    /// Reads a sequence or string as it came, without the Esc it begins with; nothing when it is
-    /// none of these.
+    /// Parses a sequence or string without its leading Esc; `None` for any other reply.
     pub(in crate::runtime) fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
-        if let Some(answer) = text.strip_prefix("_G") {
-            let (head, word) = answer.split_once(';')?;
-            let is_ours = head.split(',').any(|part| part == "i=31");
-            return (is_ours && word == "OK").then_some(Self::KittyGraphics);
+        if let Some(reply) = text.strip_prefix("_G") {
+            let (keys, message) = reply.split_once(';')?;
+            let is_ours = keys.split(',').any(|key| key == "i=31");
+            return (is_ours && message == "OK").then_some(Self::KittyGraphics);
         }
         if let Some(name) = text.strip_prefix("P>|") {
             return Some(Self::Name(name.to_owned()));
@@ -53,32 +46,31 @@ impl TerminalReply {
             let (width, height) = (width.parse().ok()?, height.parse().ok()?);
             return (width > 0 && height > 0).then_some(Self::CellSize(CellSize { width, height }));
         }
-        if let Some(ground) = text.strip_prefix("]11;") {
-            return parse_colour(ground).map(Self::Background);
+        if let Some(colour) = text.strip_prefix("]11;") {
+            return parse_colour(colour).map(Self::Background);
         }
         if matches!(text, "[?997;1n" | "[?997;2n") {
             return Some(Self::SchemeChanged);
         }
         let attributes = text.strip_prefix("[?")?.strip_suffix('c')?;
         Some(Self::Attributes {
-            has_sixel: attributes.split(';').any(|one| one == "4"),
+            has_sixel: attributes.split(';').any(|attribute| attribute == "4"),
         })
     }
 }
 
-/// Reads a colour as X writes it: `rgb:` and three numbers of one to four hexadecimal digits each,
-/// every one a part of the most that so many digits can say; `rgba:` has a fourth, how opaque it
-/// is.
+/// Parses an X11 colour: `rgb:` and three channels of one to four hexadecimal digits, each scaled
+/// to the largest number of its length. `rgba:` has a fourth channel, which is ignored.
 fn parse_colour(text: &str) -> Option<Rgb> {
-    let (scheme, parts) = text.split_once(':')?;
-    let mut parts = parts.split('/');
+    let (scheme, channels) = text.split_once(':')?;
+    let mut channels = channels.split('/');
     let mut next = || {
-        let digits = parts.next()?;
+        let digits = channels.next()?;
         let is_number =
             matches!(digits.len(), 1..=4) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let value = u16::from_str_radix(digits, 16).ok().filter(|_| is_number)?;
-        let most = u16::MAX.checked_shr(u32::try_from(16 - 4 * digits.len()).ok()?)?;
-        Some(f32::from(value) / f32::from(most))
+        let max = u16::MAX.checked_shr(u32::try_from(16 - 4 * digits.len()).ok()?)?;
+        Some(f32::from(value) / f32::from(max))
     };
     let colour = [next()?, next()?, next()?];
     match scheme {
@@ -86,7 +78,7 @@ fn parse_colour(text: &str) -> Option<Rgb> {
         "rgba" => drop(next()?),
         _ => return None,
     }
-    parts.next().is_none().then_some(colour)
+    channels.next().is_none().then_some(colour)
 }
 
 #[cfg(test)]
@@ -108,8 +100,8 @@ mod tests {
             ("rgba:ffff/ffff/ffff/8000", white),
             ("rgba:0/0/0/f", black),
         ] {
-            let answer = TerminalReply::parse(format!("]11;{text}").as_bytes());
-            assert_eq!(answer, Some(TerminalReply::Background(expected)), "{text}");
+            let reply = TerminalReply::parse(format!("]11;{text}").as_bytes());
+            assert_eq!(reply, Some(TerminalReply::Background(expected)), "{text}");
         }
         for text in [
             "",
@@ -132,13 +124,13 @@ mod tests {
             "rgb:ff/ff/ff\u{1b}",
             "rgb:ff/ff/ff;q",
         ] {
-            let answer = TerminalReply::parse(format!("]11;{text}").as_bytes());
-            assert_eq!(answer, None, "{text}");
+            let reply = TerminalReply::parse(format!("]11;{text}").as_bytes());
+            assert_eq!(reply, None, "{text}");
         }
         assert_eq!(
             TerminalReply::parse(b"]10;rgb:f/f/f"),
             None,
-            "that of the letters"
+            "the foreground colour"
         );
     }
 

@@ -1,41 +1,39 @@
-//! Bytes become characters, whole escape sequences and whole pastes. What a sequence means is not
-//! known here.
+//! Splits bytes into characters, complete escape sequences and complete pastes; `decode` gives
+//! them a meaning.
 //!
-//! A frame around the sequences is kept because a parser that gives up inside one reads its rest as
-//! keys: an answer the terminal sends late (`CSI ? … R`, an OSC, DCS or APC string) would press
-//! buttons. And because a sequence or a paste whose end never comes must not hold the keyboard:
-//! both have a time after which they are over.
+//! A parser that gives up inside a sequence reads the rest as keys: a late reply of the terminal
+//! (`CSI ? … R`, an OSC, DCS or APC string) would act as commands. An unterminated sequence or
+//! paste must not swallow later keys either, so both time out.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a lone Esc waits to be the beginning of a sequence. Terminals write a sequence at once.
+/// Time after which a lone Esc is a key. Terminals write a sequence at once.
 pub(super) const ESC_TIMEOUT: Duration = Duration::from_millis(30);
 
-/// How long it waits while the terminal has yet to answer: over a slow line its answer may be cut
-/// there.
+/// The same while a reply is due: a slow connection may split the reply after its Esc.
 const ESC_TIMEOUT_WITH_REPLY_DUE: Duration = Duration::from_millis(150);
 
-/// How long a begun sequence waits for its rest.
+/// Time after which an incomplete sequence is dropped.
 const SEQUENCE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a begun answer waits for its rest while one is awaited.
+/// The same for an incomplete reply while one is due.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer is awaited after a question.
+/// Time after a query within which its reply is due.
 const REPLY_WINDOW: Duration = Duration::from_secs(3);
 
-/// How long a paste waits for more before it counts as ended.
+/// Silence after which an unterminated paste ends.
 const PASTE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A lot of so few bytes is a hand on the keys, not more of a paste: it does not prolong the wait.
+/// A chunk of at most so many bytes is typed, not pasted: it does not extend [`PASTE_TIMEOUT`].
 const MAX_TYPED_CHUNK: usize = 8;
 
-/// No sequence that means a key is longer; the rest of a longer one is read and dropped.
+/// No key's sequence is longer; a longer sequence is read to its end and dropped.
 const MAX_SEQUENCE_LEN: usize = 64;
 
-/// Of a longer paste the rest is dropped.
+/// The rest of a longer paste is dropped.
 const MAX_PASTE_LEN: usize = 8 * 1024 * 1024;
 
 const ESC: u8 = 0x1b;
@@ -44,97 +42,92 @@ const FOCUS_LOST: &[u8] = b"\x1b[O";
 const PASTE_START: &[u8] = b"\x1b[200~";
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// One whole thing read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum InputToken {
-    /// A character, control characters among them.
+    /// A character or control character.
     Char(char),
-    /// An escape sequence, from its Esc to its last byte; a lone Esc too.
+    /// An escape sequence from its Esc to its last byte; also a lone Esc.
     Sequence(Vec<u8>),
-    /// A sequence after a second Esc: Alt with a named key, or Esc and something else.
+    /// A sequence after another Esc: Alt with a named key, or Esc and something else.
     EscapedSequence(Vec<u8>),
-    /// A string that only a terminal's answer is, without its Esc and its end.
+    /// An OSC, DCS, APC, PM or SOS string, without its Esc and its terminator.
     Reply(Vec<u8>),
-    /// A paste with its marks taken off, as text.
+    /// A paste without its markers.
     Paste(String),
 }
 
-/// What the next byte belongs to.
+/// The unfinished token.
 #[derive(Debug, Default)]
 enum ParseState {
-    /// Nothing begun.
     #[default]
     Ground,
-    /// A character of several bytes.
+    /// A multi-byte character.
     Char(Vec<u8>),
-    /// A sequence, at least an Esc; `is_escaped` if a second Esc came before it.
+    /// A sequence, at least an Esc; `is_escaped` if another Esc came before it.
     Sequence { is_escaped: bool, bytes: Vec<u8> },
-    /// A string that only a terminal's answer is, with what opened it; `ends` after an Esc.
+    /// A string with its introducer.
     Reply { is_after_esc: bool, text: Vec<u8> },
-    /// Between the marks of a paste; `matched` bytes of the end mark were seen.
+    /// A paste; `matched` bytes of the end marker were read.
     Paste { text: Vec<u8>, matched: usize },
 }
 
-/// Takes bytes as they come, in lots, and hands out what is whole.
 #[derive(Debug, Default)]
 pub(super) struct SequenceReader {
     state: ParseState,
-    /// When what was begun counts as ended.
+    /// When the unfinished token expires.
     deadline: Option<Instant>,
-    /// Until when an answer is awaited.
     reply_due_until: Option<Instant>,
-    /// Whether the rest of an answer that was given up may still come.
+    /// Whether the rest of an expired reply may still come.
     is_reply_cut: bool,
 }
 
 impl SequenceReader {
-    /// Told that the terminal was asked something at that time.
     pub(super) fn query_sent(&mut self, at: Instant) {
         self.reply_due_until = at.checked_add(REPLY_WINDOW);
     }
 
-    /// Takes in one lot of bytes that could be read together.
-    pub(super) fn feed(&mut self, lot: &[u8], now: Instant, mut found: impl FnMut(InputToken)) {
+    /// Reads a chunk of bytes and passes each complete token to `found`.
+    pub(super) fn feed(&mut self, chunk: &[u8], now: Instant, mut found: impl FnMut(InputToken)) {
         let was_pasting = self.is_pasting();
-        let lot = if std::mem::take(&mut self.is_reply_cut) {
-            drop_reply_tail(lot)
+        let chunk = if std::mem::take(&mut self.is_reply_cut) {
+            drop_reply_tail(chunk)
         } else {
-            lot
+            chunk
         };
-        for byte in lot {
+        for byte in chunk {
             self.push_byte(*byte, &mut found);
         }
-        let is_typed = was_pasting && self.is_pasting() && lot.len() <= MAX_TYPED_CHUNK;
+        let is_typed = was_pasting && self.is_pasting() && chunk.len() <= MAX_TYPED_CHUNK;
         if !is_typed {
-            let wait = self.timeout(self.reply_due_until.is_some_and(|until| now < until));
-            self.deadline = wait.and_then(|wait| now.checked_add(wait));
+            let timeout = self.timeout(self.reply_due_until.is_some_and(|until| now < until));
+            self.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
         }
     }
 
-    /// Returns when [`Tokens::give_up`] is due.
+    /// Returns when [`Self::flush_expired`] is due.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Ends what was begun and has waited too long.
+    /// Ends the unfinished token if its deadline has passed.
     pub(super) fn flush_expired(&mut self, now: Instant, mut found: impl FnMut(InputToken)) {
-        if self.deadline.is_none_or(|over| over > now) {
+        if self.deadline.is_none_or(|deadline| deadline > now) {
             return;
         }
         self.deadline = None;
-        let is_awaited = self.reply_due_until.is_some_and(|until| now < until);
+        let is_reply_due = self.reply_due_until.is_some_and(|until| now < until);
         match std::mem::take(&mut self.state) {
             ParseState::Paste { text, .. } => found(paste_token(&text)),
-            // Esc, and Alt with a key that could have begun a longer sequence.
+            // Esc, or Alt with a key that could have started a longer sequence.
             ParseState::Sequence { is_escaped, bytes } if is_complete_on_timeout(&bytes) => {
-                self.is_reply_cut = is_awaited && bytes != FOCUS_LOST;
+                self.is_reply_cut = is_reply_due && bytes != FOCUS_LOST;
                 if is_escaped {
                     found(InputToken::Sequence(vec![ESC]));
                 }
                 found(InputToken::Sequence(bytes));
             }
             ParseState::Reply { mut text, .. } if text.len() == 1 => {
-                self.is_reply_cut = is_awaited;
+                self.is_reply_cut = is_reply_due;
                 text.insert(0, ESC);
                 found(InputToken::Sequence(text));
             }
@@ -147,9 +140,9 @@ impl SequenceReader {
         matches!(self.state, ParseState::Paste { .. })
     }
 
-    /// Returns how long what was begun waits for its rest.
-    fn timeout(&self, is_answer_awaited: bool) -> Option<Duration> {
-        let (esc_waits, answer_waits) = if is_answer_awaited {
+    /// Returns the timeout of the unfinished token.
+    fn timeout(&self, is_reply_due: bool) -> Option<Duration> {
+        let (esc_timeout, reply_timeout) = if is_reply_due {
             (ESC_TIMEOUT_WITH_REPLY_DUE, REPLY_TIMEOUT)
         } else {
             (ESC_TIMEOUT, SEQUENCE_TIMEOUT)
@@ -157,9 +150,11 @@ impl SequenceReader {
         match &self.state {
             ParseState::Ground => None,
             ParseState::Paste { .. } => Some(PASTE_TIMEOUT),
-            ParseState::Sequence { bytes, .. } if is_complete_on_timeout(bytes) => Some(esc_waits),
-            ParseState::Reply { text, .. } if text.len() == 1 => Some(esc_waits),
-            ParseState::Reply { .. } => Some(answer_waits),
+            ParseState::Sequence { bytes, .. } if is_complete_on_timeout(bytes) => {
+                Some(esc_timeout)
+            }
+            ParseState::Reply { text, .. } if text.len() == 1 => Some(esc_timeout),
+            ParseState::Reply { .. } => Some(reply_timeout),
             ParseState::Char(_) | ParseState::Sequence { .. } => Some(SEQUENCE_TIMEOUT),
         }
     }
@@ -171,27 +166,25 @@ impl SequenceReader {
             ParseState::Sequence { is_escaped, bytes } => {
                 continue_sequence(is_escaped, bytes, byte, found)
             }
-            ParseState::Reply {
-                is_after_esc: ends,
-                text,
-            } => continue_reply(ends, text, byte, found),
+            ParseState::Reply { is_after_esc, text } => {
+                continue_reply(is_after_esc, text, byte, found)
+            }
             ParseState::Paste { text, matched } => continue_paste(text, matched, byte, found),
         };
     }
 }
 
-/// Returns what of a lot is no rest of an answer: what comes after its end, else all of it. No key
-/// is a BEL or an ST, and in an answer no other control character comes before them: a paste may
-/// hold both.
-fn drop_reply_tail(lot: &[u8]) -> &[u8] {
-    let end = lot.iter().position(u8::is_ascii_control);
-    match end.and_then(|at| lot.split_at_checked(at)) {
+/// Drops the tail of a timed-out terminal reply from the start of a chunk. A reply ends at BEL or
+/// ST; what follows is user input. A reply contains no other control character, a paste may.
+fn drop_reply_tail(chunk: &[u8]) -> &[u8] {
+    let end = chunk.iter().position(u8::is_ascii_control);
+    match end.and_then(|at| chunk.split_at_checked(at)) {
         Some((_, [0x07, after @ ..] | [ESC, b'\\', after @ ..])) => after,
-        Some(_) | None => lot,
+        Some(_) | None => chunk,
     }
 }
 
-/// Returns whether the bytes so far are a whole sequence if no more come.
+/// Returns whether the bytes are a complete sequence if no more follow.
 fn is_complete_on_timeout(sequence: &[u8]) -> bool {
     sequence.len() <= 2 || sequence == FOCUS_LOST
 }
@@ -204,13 +197,13 @@ fn begin(byte: u8, found: &mut impl FnMut(InputToken)) -> ParseState {
             ParseState::Ground
         }
         0xc2..0xf5 => ParseState::Char(vec![byte]),
-        // C1 controls (SS3, CSI and the strings): each is short for an Esc and a letter.
+        // C1 controls (SS3, CSI, strings): each stands for an Esc and a letter.
         0x8f | 0x9b => begin_sequence(vec![ESC, byte - 0x40]),
         0x90 | 0x98 | 0x9d..=0x9f => ParseState::Reply {
             is_after_esc: false,
             text: vec![byte - 0x40],
         },
-        // No character begins so.
+        // Invalid UTF-8.
         _ => ParseState::Ground,
     }
 }
@@ -248,7 +241,7 @@ fn continue_sequence(
         return begin(byte, found);
     }
     if byte == ESC {
-        // The sequence breaks off here; the last of several Escs may begin a new one.
+        // The sequence is cut off; the last of several Escs may start a new one.
         if is_escaped && bytes.len() == 1 {
             found(InputToken::Sequence(vec![ESC]));
         }
@@ -262,11 +255,11 @@ fn continue_sequence(
         return continue_sequence(false, vec![ESC], byte, found);
     }
     bytes.push(byte);
-    if let [_, opened_by @ (b']' | b'P' | b'_' | b'^' | b'X')] = bytes.as_slice() {
+    if let [_, introducer @ (b']' | b'P' | b'_' | b'^' | b'X')] = bytes.as_slice() {
         // OSC, DCS, APC, PM, SOS.
         return ParseState::Reply {
             is_after_esc: false,
-            text: vec![*opened_by],
+            text: vec![*introducer],
         };
     }
     if bytes == PASTE_START {
@@ -279,7 +272,7 @@ fn continue_sequence(
         };
     }
     if !is_complete(&bytes) {
-        // Only its end is still of interest: the last bytes tell nothing about where that is.
+        // A sequence this long is dropped, and its end does not depend on the bytes cut here.
         bytes.truncate(MAX_SEQUENCE_LEN);
         return ParseState::Sequence { is_escaped, bytes };
     }
@@ -305,11 +298,11 @@ fn is_complete(bytes: &[u8]) -> bool {
         [_, first, ..] if *first >= 0x80 => std::str::from_utf8(bytes).is_ok() || bytes.len() > 4,
         // CSI [ A…E, the Linux console's F1 to F5.
         [_, b'[', b'['] => false,
-        // CSI M and three bytes: the mouse in its oldest encoding.
+        // CSI M and three bytes: a mouse report in the X10 encoding.
         [_, b'[', b'M', ..] => bytes.len() == 6,
         // CSI, one number and `$`: Shift with a named key in rxvt. A mode report has two numbers.
         [_, b'[', number @ .., b'$'] if is_number(number) => true,
-        // Parameters and intermediates continue a sequence; a control character breaks it off.
+        // Parameters and intermediates continue a sequence; a control character ends it.
         [_, b'[', .., last] => !(0x20..0x40).contains(last),
         // SS3 with a modifier, as Konsole and HP terminals send it.
         [_, b'O', .., last] => !matches!(last, b'0'..=b'9' | b';'),
@@ -322,14 +315,14 @@ pub(super) fn is_number(bytes: &[u8]) -> bool {
 }
 
 fn continue_reply(
-    ends: bool,
+    is_after_esc: bool,
     mut text: Vec<u8>,
     byte: u8,
     found: &mut impl FnMut(InputToken),
 ) -> ParseState {
-    // BEL, the second byte of ST, or the one-byte ST, which elsewhere is part of a character.
+    // BEL, the second byte of ST, or the C1 ST, which may also be part of a character.
     let is_c1_end = byte == 0x9c && text.last().is_none_or(|last| *last < 0x80 || *last == 0xc2);
-    if byte == 0x07 || is_c1_end || (ends && byte == b'\\') {
+    if byte == 0x07 || is_c1_end || (is_after_esc && byte == b'\\') {
         let is_part_of_end = if is_c1_end { 0xc2 } else { ESC };
         text.truncate(text.len() - usize::from(text.last() == Some(&is_part_of_end)));
         if text.len() < MAX_SEQUENCE_LEN {
@@ -360,7 +353,7 @@ fn continue_paste(
         }
         return ParseState::Paste { text, matched };
     }
-    // Not the end mark after all. An Esc may begin it anew; no other byte of it can.
+    // Not the end marker. Only an Esc may start it again.
     if text.len() < MAX_PASTE_LEN {
         text.extend(PASTE_END.iter().take(matched));
     }
@@ -381,12 +374,12 @@ fn paste_token(bytes: &[u8]) -> InputToken {
 mod tests {
     use super::*;
 
-    fn found(lots: &[&[u8]]) -> Vec<InputToken> {
-        let mut tokens = SequenceReader::default();
+    fn found(chunks: &[&[u8]]) -> Vec<InputToken> {
+        let mut reader = SequenceReader::default();
         let mut found = Vec::new();
         let now = Instant::now();
-        for lot in lots {
-            tokens.feed(lot, now, |token| found.push(token));
+        for chunk in chunks {
+            reader.feed(chunk, now, |token| found.push(token));
         }
         found
     }
@@ -424,7 +417,7 @@ mod tests {
 
     #[test]
     fn replies_leave_no_keys() {
-        for answer in [
+        for reply in [
             "\x1b]11;rgb:0000/0000/0000\x07",
             "\x1b]10;rgb:ffff/ffff/ffff\x1b\\",
             "\x1bP>|kitty(0.41)\x1b\\",
@@ -433,12 +426,12 @@ mod tests {
             "\x1b^q\x1b\\",
             "\x1b]52;c;cQ==\x07",
         ] {
-            let mut tokens = found(&[answer.as_bytes(), b"q"]);
+            let mut tokens = found(&[reply.as_bytes(), b"q"]);
             assert!(
                 matches!(tokens.remove(0), InputToken::Reply(_)),
-                "{answer:?}"
+                "{reply:?}"
             );
-            assert_eq!(tokens, text("q"), "{answer:?}");
+            assert_eq!(tokens, text("q"), "{reply:?}");
         }
         let long = format!("\x1b[{}c", "1;".repeat(500));
         assert_eq!(found(&[long.as_bytes(), b"q"]), text("q"));
@@ -468,7 +461,7 @@ mod tests {
 
     #[test]
     fn unterminated_sequences_time_out() {
-        for (begun, wait, left) in [
+        for (start, wait, left) in [
             (&b"\x1b"[..], ESC_TIMEOUT, vec![sequence(b"\x1b")]),
             (b"\x1b[", ESC_TIMEOUT, vec![sequence(b"\x1b[")]),
             (b"\x1b]", ESC_TIMEOUT, vec![sequence(b"\x1b]")]),
@@ -481,40 +474,40 @@ mod tests {
                 vec![InputToken::Paste("rm".into())],
             ),
         ] {
-            let mut tokens = SequenceReader::default();
+            let mut reader = SequenceReader::default();
             let mut found = Vec::new();
             let now = Instant::now();
-            tokens.feed(begun, now, |token| found.push(token));
-            assert_eq!((&found[..], tokens.deadline()), (&[][..], Some(now + wait)));
+            reader.feed(start, now, |token| found.push(token));
+            assert_eq!((&found[..], reader.deadline()), (&[][..], Some(now + wait)));
 
-            tokens.flush_expired(now, |token| found.push(token));
+            reader.flush_expired(now, |token| found.push(token));
             assert_eq!(found, []);
-            tokens.flush_expired(now + wait, |token| found.push(token));
-            tokens.feed(b"q", now + wait, |token| found.push(token));
+            reader.flush_expired(now + wait, |token| found.push(token));
+            reader.feed(b"q", now + wait, |token| found.push(token));
 
             let expected: Vec<_> = left.into_iter().chain([InputToken::Char('q')]).collect();
-            assert_eq!(found, expected, "{begun:?}");
-            assert_eq!(tokens.deadline(), None);
+            assert_eq!(found, expected, "{start:?}");
+            assert_eq!(reader.deadline(), None);
         }
     }
 
     #[test]
     fn an_awaited_reply_in_any_chunks_is_not_a_key() {
-        let answer = b"\x1b]11;rgb:dddd/dddd/dddd\x1b\\";
+        let reply = b"\x1b]11;rgb:dddd/dddd/dddd\x1b\\";
         for gap in [ESC_TIMEOUT_WITH_REPLY_DUE / 2, SEQUENCE_TIMEOUT * 2] {
-            for at in 1..answer.len() {
+            for at in 1..reply.len() {
                 let is_esc = at == 1 || at == 2;
                 if is_esc && gap > ESC_TIMEOUT_WITH_REPLY_DUE {
                     continue;
                 }
                 let now = Instant::now();
-                let (first, rest) = answer.split_at(at);
-                let mut tokens = SequenceReader::default();
+                let (first, rest) = reply.split_at(at);
+                let mut reader = SequenceReader::default();
                 let mut found = Vec::new();
-                tokens.query_sent(now);
-                tokens.feed(first, now, |token| found.push(token));
-                tokens.flush_expired(now + gap, |token| found.push(token));
-                tokens.feed(rest, now + gap, |token| found.push(token));
+                reader.query_sent(now);
+                reader.feed(first, now, |token| found.push(token));
+                reader.flush_expired(now + gap, |token| found.push(token));
+                reader.feed(rest, now + gap, |token| found.push(token));
 
                 assert_eq!(
                     found,
@@ -533,14 +526,14 @@ mod tests {
             (b"\x1b\\", ""),
             (b"q", "q"),
         ] {
-            let mut tokens = SequenceReader::default();
+            let mut reader = SequenceReader::default();
             let mut found = Vec::new();
             let now = Instant::now();
-            tokens.feed(b"\x1b]11;rgb:ddd", now, |token| found.push(token));
+            reader.feed(b"\x1b]11;rgb:ddd", now, |token| found.push(token));
             let later = now + SEQUENCE_TIMEOUT;
-            tokens.flush_expired(later, |token| found.push(token));
-            tokens.feed(rest, later, |token| found.push(token));
-            tokens.feed(b"\x07", later, |token| found.push(token));
+            reader.flush_expired(later, |token| found.push(token));
+            reader.feed(rest, later, |token| found.push(token));
+            reader.feed(b"\x07", later, |token| found.push(token));
 
             let expected: Vec<_> = text(left).into_iter().chain(text("\x07")).collect();
             assert_eq!(found, expected, "{rest:?}");
@@ -551,57 +544,57 @@ mod tests {
     fn a_paste_after_a_timeout_is_complete() {
         for inside in ["q\x07d", "q\x1b\\d", "\x07"] {
             let paste = format!("\x1b[200~{inside}\x1b[201~");
-            for begun in [&b"\x1b"[..], b"\x1b]11;rgb:ddd"] {
-                let mut tokens = SequenceReader::default();
+            for start in [&b"\x1b"[..], b"\x1b]11;rgb:ddd"] {
+                let mut reader = SequenceReader::default();
                 let mut found = Vec::new();
                 let now = Instant::now();
-                tokens.query_sent(now);
-                tokens.feed(begun, now, |_| {});
+                reader.query_sent(now);
+                reader.feed(start, now, |_| {});
                 let later = now + REPLY_TIMEOUT;
-                tokens.flush_expired(later, |_| {});
-                tokens.feed(paste.as_bytes(), later, |token| found.push(token));
+                reader.flush_expired(later, |_| {});
+                reader.feed(paste.as_bytes(), later, |token| found.push(token));
 
-                assert_eq!(found, [InputToken::Paste(inside.into())], "{begun:?}");
+                assert_eq!(found, [InputToken::Paste(inside.into())], "{start:?}");
             }
         }
     }
 
     #[test]
     fn escape_works_soon_after_an_unanswered_query() {
-        let mut tokens = SequenceReader::default();
+        let mut reader = SequenceReader::default();
         let now = Instant::now();
-        tokens.query_sent(now);
-        tokens.feed(b"\x1b", now, |_| {});
-        assert_eq!(tokens.deadline(), Some(now + ESC_TIMEOUT_WITH_REPLY_DUE));
+        reader.query_sent(now);
+        reader.feed(b"\x1b", now, |_| {});
+        assert_eq!(reader.deadline(), Some(now + ESC_TIMEOUT_WITH_REPLY_DUE));
 
-        tokens.flush_expired(now + ESC_TIMEOUT_WITH_REPLY_DUE, |_| {});
-        tokens.feed(b"\x1b", now + REPLY_WINDOW, |_| {});
-        assert_eq!(tokens.deadline(), Some(now + REPLY_WINDOW + ESC_TIMEOUT));
+        reader.flush_expired(now + ESC_TIMEOUT_WITH_REPLY_DUE, |_| {});
+        reader.feed(b"\x1b", now + REPLY_WINDOW, |_| {});
+        assert_eq!(reader.deadline(), Some(now + REPLY_WINDOW + ESC_TIMEOUT));
     }
 
     #[test]
     fn only_pasted_bytes_extend_a_hanging_paste() {
-        let mut tokens = SequenceReader::default();
+        let mut reader = SequenceReader::default();
         let now = Instant::now();
         let later = now + PASTE_TIMEOUT / 2;
-        tokens.feed(b"\x1b[200~text", now, |_| {});
+        reader.feed(b"\x1b[200~text", now, |_| {});
 
-        tokens.feed(b"\x03", later, |_| {});
-        assert_eq!(tokens.deadline(), Some(now + PASTE_TIMEOUT));
-        tokens.feed(b"a whole line more", later, |_| {});
-        assert_eq!(tokens.deadline(), Some(later + PASTE_TIMEOUT));
+        reader.feed(b"\x03", later, |_| {});
+        assert_eq!(reader.deadline(), Some(now + PASTE_TIMEOUT));
+        reader.feed(b"a whole line more", later, |_| {});
+        assert_eq!(reader.deadline(), Some(later + PASTE_TIMEOUT));
     }
 
     #[test]
     fn an_oversized_paste_is_cut_and_ends() {
-        let mut tokens = SequenceReader::default();
+        let mut reader = SequenceReader::default();
         let mut found = Vec::new();
         let now = Instant::now();
-        tokens.feed(PASTE_START, now, |token| found.push(token));
+        reader.feed(PASTE_START, now, |token| found.push(token));
         for _ in 0..9 {
-            tokens.feed(&vec![b'x'; 1024 * 1024], now, |token| found.push(token));
+            reader.feed(&vec![b'x'; 1024 * 1024], now, |token| found.push(token));
         }
-        tokens.feed(b"\x1b[201~q", now, |token| found.push(token));
+        reader.feed(b"\x1b[201~q", now, |token| found.push(token));
 
         let [InputToken::Paste(text), InputToken::Char('q')] = &found[..] else {
             panic!("{} tokens", found.len())
