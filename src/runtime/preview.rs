@@ -1,11 +1,9 @@
-//! The pictures themselves: frames in, what a terminal can show out, and into the frame that is
-//! drawn.
+//! Previews: encodes video frames for the terminal and draws them.
 //!
-//! The core knows that there are pictures, the screen where they go; their pixels are here alone.
-//! Beneath it:
+//! The core knows which preview is requested and `ui` where it goes; the pixels stay here.
 //!
-//! - `studio`: makes a pair of pictures, off the loop;
-//! - `terminal`: finds out what this terminal shows.
+//! - `maker` makes a pair of pictures, off the event loop.
+//! - `graphics` detects the graphics protocol of the terminal.
 
 mod graphics;
 mod maker;
@@ -23,17 +21,17 @@ use crate::{
     ui::PreviewPlacement,
 };
 
-/// A pair of pictures as this terminal takes them.
+/// Two pictures, encoded for this terminal.
 struct PreviewPair {
     id: PreviewId,
     input: Protocol,
     result: Protocol,
 }
 
-/// What pictures a frame shows, and where.
+/// The preview in a frame, and its position.
 pub(super) type ShownPreview = Option<(PreviewId, PreviewPlacement)>;
 
-/// Holds the pictures made last, and draws them.
+/// Draws the most recent pair.
 pub(super) struct PreviewRenderer {
     preview: PreviewMode,
     pair_receiver: mpsc::UnboundedReceiver<PreviewPair>,
@@ -43,24 +41,22 @@ pub(super) struct PreviewRenderer {
     is_queried: bool,
 }
 
-/// Returns where pictures are kept, and where they are made, for that choice.
 pub(super) fn new_preview(preview: PreviewMode) -> (PreviewRenderer, PreviewMaker) {
-    let (give, made) = mpsc::unbounded_channel();
-    let (graphics, known) = watch::channel(None);
-    let gallery = PreviewRenderer {
+    let (pair_sender, pair_receiver) = mpsc::unbounded_channel();
+    let (graphics_sender, graphics) = watch::channel(None);
+    let renderer = PreviewRenderer {
         preview,
-        pair_receiver: made,
+        pair_receiver,
         pair: None,
         detector: GraphicsDetector::default(),
-        graphics_sender: graphics,
+        graphics_sender,
         is_queried: false,
     };
-    (gallery, PreviewMaker::new(give, known))
+    (renderer, PreviewMaker::new(pair_sender, graphics))
 }
 
 impl PreviewRenderer {
-    /// Reports whether the terminal has to be asked now what it shows; once at most, and only when
-    /// pictures are made.
+    /// Returns whether the caller must send [`QUERY`] now; true at most once.
     pub(super) fn start_query(&mut self, cell: Option<CellSize>) -> bool {
         if self.is_queried {
             return false;
@@ -75,39 +71,41 @@ impl PreviewRenderer {
         true
     }
 
-    /// Takes in what the terminal answered. The last answer is one that every terminal gives.
-    pub(super) fn handle_reply(&mut self, answer: TerminalReply) {
-        if self.detector.handle_reply(answer) {
+    /// Chooses the protocol after the last reply, which every terminal sends.
+    pub(super) fn handle_reply(&mut self, reply: TerminalReply) {
+        if self.detector.handle_reply(reply) {
             let graphics = self.detector.choose(self.preview);
             self.graphics_sender.send_replace(Some(graphics));
         }
     }
 
-    /// Draws the selected task's pictures where they belong, and says which are there.
+    /// Draws the preview of the selected task and returns it.
     pub(super) fn render(
         &mut self,
         buffer: &mut Buffer,
         state: &State,
-        place: Option<PreviewPlacement>,
+        placement: Option<PreviewPlacement>,
     ) -> ShownPreview {
         while let Ok(pair) = self.pair_receiver.try_recv() {
             self.pair = Some(pair);
         }
-        let picture = state
+        let preview = state
             .preview()
-            .filter(|picture| picture.stage == PreviewStage::Shown)?;
-        let (place, pair) = (place?, self.pair.as_ref()?);
-        if pair.id != picture.request.id {
+            .filter(|preview| preview.stage == PreviewStage::Shown)?;
+        let (placement, pair) = (placement?, self.pair.as_ref()?);
+        if pair.id != preview.request.id {
             return None;
         }
-        for (area, protocol) in [(place.input, &pair.input), (place.result, &pair.result)] {
+        for (area, protocol) in [
+            (placement.input, &pair.input),
+            (placement.result, &pair.result),
+        ] {
             Image::new(protocol).render(area.intersection(*buffer.area()), buffer);
         }
-        Some((pair.id, place))
+        Some((pair.id, placement))
     }
 
-    /// Reports whether a picture that was there and is no more leaves something behind that only a
-    /// cleared screen takes away: pixels that are no characters.
+    /// Returns whether the screen must be cleared to remove the pixels of the picture `before`.
     pub(super) fn needs_clear(&self, before: ShownPreview, now: ShownPreview) -> bool {
         let is_text = matches!(
             *self.graphics_sender.borrow(),
@@ -119,33 +117,34 @@ impl PreviewRenderer {
 
 impl std::fmt::Debug for PreviewRenderer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gallery")
+        f.debug_struct("PreviewRenderer")
             .field("preview", &self.preview)
             .field("pair", &self.pair.as_ref().map(|pair| pair.id))
             .finish_non_exhaustive()
     }
 }
 
-/// Returns the cells a picture takes when it is as large as fits, and nothing is stretched.
-fn fit_in_cells(picture: (u32, u32), room: Rect, cell: CellSize) -> (u16, u16) {
+/// Returns the columns and rows of the largest picture that fits the area, in its aspect ratio.
+/// `picture` is its size in pixels.
+fn fit_in_cells(picture: (u32, u32), area: Rect, cell: CellSize) -> (u16, u16) {
     let (width, height) = (u64::from(picture.0.max(1)), u64::from(picture.1.max(1)));
     let (cell_width, cell_height) = (u64::from(cell.width.max(1)), u64::from(cell.height.max(1)));
-    let (most_width, most_height) = (
-        u64::from(room.width) * cell_width,
-        u64::from(room.height) * cell_height,
+    let (max_width, max_height) = (
+        u64::from(area.width) * cell_width,
+        u64::from(area.height) * cell_height,
     );
-    let (width, height) = if most_width * height <= most_height * width {
-        (most_width, most_width * height / width)
+    let (width, height) = if max_width * height <= max_height * width {
+        (max_width, max_width * height / width)
     } else {
-        (most_height * width / height, most_height)
+        (max_height * width / height, max_height)
     };
-    let cells = |pixels: u64, cell: u64, most: u16| {
-        let count = ((pixels + cell / 2) / cell).clamp(1, u64::from(most.max(1)));
-        u16::try_from(count).unwrap_or(most)
+    let cells = |pixels: u64, cell: u64, max: u16| {
+        let count = ((pixels + cell / 2) / cell).clamp(1, u64::from(max.max(1)));
+        u16::try_from(count).unwrap_or(max)
     };
     (
-        cells(width, cell_width, room.width),
-        cells(height, cell_height, room.height),
+        cells(width, cell_width, area.width),
+        cells(height, cell_height, area.height),
     )
 }
 
@@ -159,15 +158,15 @@ mod tests {
             width: 8,
             height: 16,
         };
-        let room = Rect::new(3, 3, 32, 9);
-        assert_eq!(fit_in_cells((320, 180), room, cell), (32, 9));
-        assert_eq!(fit_in_cells((180, 320), room, cell), (10, 9));
-        assert_eq!(fit_in_cells((4000, 1), room, cell), (32, 1));
-        assert_eq!(fit_in_cells((1, 4000), room, cell), (1, 9));
-        let nothing = CellSize {
+        let area = Rect::new(3, 3, 32, 9);
+        assert_eq!(fit_in_cells((320, 180), area, cell), (32, 9));
+        assert_eq!(fit_in_cells((180, 320), area, cell), (10, 9));
+        assert_eq!(fit_in_cells((4000, 1), area, cell), (32, 1));
+        assert_eq!(fit_in_cells((1, 4000), area, cell), (1, 9));
+        let empty = CellSize {
             width: 0,
             height: 0,
         };
-        assert_eq!(fit_in_cells((0, 0), Rect::ZERO, nothing), (1, 1));
+        assert_eq!(fit_in_cells((0, 0), Rect::ZERO, empty), (1, 1));
     }
 }

@@ -1,9 +1,8 @@
-//! What a character or an escape sequence means as a key or a mouse report. The only place that
-//! knows the parser.
+//! Decodes characters and escape sequences into keys and mouse reports.
 //!
 //! termina's parser knows the keys of xterm, rxvt, the Linux console and the kitty protocol, and
-//! the mouse. It is given one whole sequence at a time and forgotten after each, for on a malformed
-//! one it reads the rest as keys.
+//! the mouse. Each complete sequence gets a new parser, because after a malformed one it reads the
+//! rest as keys.
 
 use std::borrow::Cow;
 
@@ -21,18 +20,16 @@ use super::{
 };
 use crate::app::keymap::{Key, KeyChord};
 
-/// The Esc key.
 pub(super) const ESC_KEY: InputEvent = InputEvent::Key {
     chord: KeyChord::plain(Key::Esc),
     is_repeat: false,
 };
 
-/// Turns a character as the terminal sends it into the key it stands for.
 pub(super) fn decode_char(c: char) -> InputEvent {
     let chord = match c {
         '\r' => KeyChord::plain(Key::Enter),
         '\t' => KeyChord::plain(Key::Tab),
-        // The second is sent by xterm with an old setting, PuTTY and serial consoles.
+        // U+0008 is sent by xterm with an old setting, PuTTY and serial consoles.
         '\u{7f}' | '\u{8}' => KeyChord::plain(Key::Backspace),
         '\0' => KeyChord::ctrl(' '),
         '\u{1}'..='\u{1a}' => KeyChord::ctrl(offset_char(c, 'a' as u32 - 1)),
@@ -45,10 +42,10 @@ pub(super) fn decode_char(c: char) -> InputEvent {
     }
 }
 
-/// Turns a whole escape sequence into what it means here; an answer of the terminal means nothing.
+/// Decodes a complete escape sequence; `None` if it is unknown or an unused reply.
 pub(super) fn decode_sequence(bytes: &[u8]) -> Option<InputEvent> {
     match bytes {
-        // Alt with a key that begins longer sequences.
+        // Alt with a key that may start a longer sequence.
         [0x1b, c @ (b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X')] => {
             return Some(InputEvent::Key {
                 chord: KeyChord {
@@ -61,10 +58,10 @@ pub(super) fn decode_sequence(bytes: &[u8]) -> Option<InputEvent> {
         [0x1b, b'[', b'?', .., b'c' | b'n'] | [0x1b, b'[', b'6', b';', .., b't'] => {
             return TerminalReply::parse(bytes.get(1..)?).map(InputEvent::Reply);
         }
-        // Private parameters: only answers have them, but for the mouse (`<`). An empty first one:
-        // the parser gives up at it, and its rest would be a key.
+        // Private parameters, which only replies have, except for the mouse (`<`). The parser gives
+        // up at an empty first parameter and would read the rest as a key.
         [0x1b, b'[', b'?' | b'>' | b'=' | b';' | b':', ..] => return None,
-        // Intermediates occur in reports of modes and settings, except for rxvt's Shift.
+        // Intermediates occur only in reports of modes and settings, except for rxvt's Shift.
         [0x1b, b'[', rest @ ..]
             if !bytes.starts_with(b"\x1b[M")
                 && has_intermediate(rest.strip_suffix(b"$").unwrap_or(rest)) =>
@@ -76,7 +73,7 @@ pub(super) fn decode_sequence(bytes: &[u8]) -> Option<InputEvent> {
     let mut parser = Parser::default();
     parser.parse(&normalise_to_xterm(bytes), false);
     let event = parser.pop()?;
-    // A second event would be the rest of something broken.
+    // A second event is the rest of a malformed sequence.
     if parser.pop().is_some() {
         return None;
     }
@@ -95,7 +92,7 @@ pub(super) fn decode_sequence(bytes: &[u8]) -> Option<InputEvent> {
 
 /// Rewrites the keys of rxvt, `PuTTY`, Konsole and `modifyOtherKeys` as xterm's defaults.
 fn normalise_to_xterm(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let spelled = match bytes {
+    let xterm = match bytes {
         // PuTTY in rxvt mode.
         b"\x1b[Ow" => b"\x1b[F".to_vec(),
         // rxvt: Shift or Ctrl with an arrow; Shift, Ctrl or both with another named key.
@@ -121,7 +118,7 @@ fn normalise_to_xterm(bytes: &[u8]) -> Cow<'_, [u8]> {
         }
         _ => return bytes.into(),
     };
-    spelled.into()
+    xterm.into()
 }
 
 fn has_intermediate(rest: &[u8]) -> bool {
@@ -132,8 +129,8 @@ fn offset_char(c: char, by: u32) -> char {
     char::from_u32(c as u32 + by).unwrap_or(c)
 }
 
-/// Turns a key event into a chord. Shift is dropped: the character carries it, and terminals differ
-/// on it.
+/// Decodes a key event. Shift is dropped: it is part of the character, and terminals differ in
+/// reporting it.
 fn decode_key(event: KeyEvent) -> Option<InputEvent> {
     let is_repeat = match event.kind {
         KeyEventKind::Press => false,
@@ -144,17 +141,17 @@ fn decode_key(event: KeyEvent) -> Option<InputEvent> {
     let alt = event.modifiers.contains(Modifiers::ALT);
     let key = match event.code {
         KeyCode::Backspace | KeyCode::Char('\u{8}') => Key::Backspace,
-        // Names of the kitty protocol for keys that have no character here.
+        // Private-use code points of the kitty protocol: keys without a character.
         KeyCode::Char(c) if c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c) => {
             return None;
         }
         KeyCode::Char(c) if ctrl => {
             let c = c.to_ascii_lowercase();
-            let twin = Key::ctrl_alias(c);
-            ctrl = twin.is_none();
-            twin.unwrap_or(Key::Char(c))
+            let alias = Key::ctrl_alias(c);
+            ctrl = alias.is_none();
+            alias.unwrap_or(Key::Char(c))
         }
-        // The kitty protocol names the key and says that Shift was held.
+        // The kitty protocol reports the unshifted key with Shift.
         KeyCode::Char(c) if event.modifiers.contains(Modifiers::SHIFT) => {
             Key::Char(c.to_ascii_uppercase())
         }
@@ -197,10 +194,10 @@ fn decode_mouse(event: MouseEvent) -> MouseReport {
         Button::Middle => MouseButton::Middle,
         Button::Right => MouseButton::Right,
     };
-    let act = match event.kind {
-        MouseEventKind::Down(which) => MouseReportKind::Press(button(which)),
-        MouseEventKind::Up(which) => MouseReportKind::Release(button(which)),
-        MouseEventKind::Drag(which) => MouseReportKind::Drag(button(which)),
+    let kind = match event.kind {
+        MouseEventKind::Down(pressed) => MouseReportKind::Press(button(pressed)),
+        MouseEventKind::Up(pressed) => MouseReportKind::Release(button(pressed)),
+        MouseEventKind::Drag(pressed) => MouseReportKind::Drag(button(pressed)),
         MouseEventKind::Moved => MouseReportKind::Move,
         MouseEventKind::ScrollUp => MouseReportKind::Scroll(WheelDirection::Up),
         MouseEventKind::ScrollDown => MouseReportKind::Scroll(WheelDirection::Down),
@@ -210,7 +207,7 @@ fn decode_mouse(event: MouseEvent) -> MouseReport {
     MouseReport {
         column: event.column,
         row: event.row,
-        kind: act,
+        kind,
     }
 }
 
@@ -227,7 +224,7 @@ mod tests {
 
     #[test]
     fn every_key_encoding_is_decoded() {
-        for (key, spellings) in [
+        for (key, encodings) in [
             (Key::Up, &["\x1b[A", "\x1bOA", "\x1b[1;2A", "\x1b[a"][..]),
             (Key::Down, &["\x1b[B", "\x1bOB"]),
             (Key::Right, &["\x1b[C", "\x1bOC"]),
@@ -258,11 +255,11 @@ mod tests {
             (Key::F(5), &["\x1b[15~", "\x1b[[E"]),
             (Key::F(12), &["\x1b[24~"]),
         ] {
-            for spelling in spellings {
+            for encoding in encodings {
                 assert_eq!(
-                    decode_sequence(spelling.as_bytes()),
+                    decode_sequence(encoding.as_bytes()),
                     Some(press(KeyChord::plain(key))),
-                    "{spelling:?}"
+                    "{encoding:?}"
                 );
             }
         }
@@ -278,7 +275,7 @@ mod tests {
             ctrl: true,
             ..KeyChord::plain(key)
         };
-        for (spelling, chord) in [
+        for (encoding, chord) in [
             ("\x1bx", alt(Key::Char('x'))),
             ("\x1bX", alt(Key::Char('X'))),
             ("\x1bé", alt(Key::Char('é'))),
@@ -312,9 +309,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                decode_sequence(spelling.as_bytes()),
+                decode_sequence(encoding.as_bytes()),
                 Some(press(chord)),
-                "{spelling:?}"
+                "{encoding:?}"
             );
         }
     }
@@ -353,14 +350,14 @@ mod tests {
 
     #[test]
     fn mouse_and_focus_events_are_decoded() {
-        let at = |act| {
+        let at = |kind| {
             Some(InputEvent::Mouse(MouseReport {
                 column: 9,
                 row: 4,
-                kind: act,
+                kind,
             }))
         };
-        for (spelling, act) in [
+        for (encoding, kind) in [
             ("\x1b[<0;10;5M", MouseReportKind::Press(MouseButton::Left)),
             (
                 "\x1b[<2;10;5m",
@@ -378,9 +375,9 @@ mod tests {
             ("\x1b[M *%", MouseReportKind::Press(MouseButton::Left)),
         ] {
             assert_eq!(
-                decode_sequence(spelling.as_bytes()),
-                at(act),
-                "{spelling:?}"
+                decode_sequence(encoding.as_bytes()),
+                at(kind),
+                "{encoding:?}"
             );
         }
         assert_eq!(decode_sequence(b"\x1b[I"), Some(InputEvent::Focus(true)));

@@ -1,43 +1,39 @@
-//! What this terminal shows: asked once, answered through the keyboard's reader, so no key is lost
-//! and nothing waits.
+//! Detects the graphics protocol of the terminal.
 //!
-//! ratatui-image's own query is not used: it reads standard input itself, and in tmux changes an
-//! option of the user's.
+//! The query is sent once, and its replies are read with the input, so no key is lost and nothing
+//! waits. ratatui-image's own query is not used: it reads standard input itself, and changes a tmux
+//! option of the user.
 
 use crate::{
     domain::preview::PreviewMode,
     runtime::input::{CellSize, TerminalReply},
 };
 
-/// Asks for: kitty's graphics (answered by an APC string when there are), the terminal's name, the
-/// size of a cell, and its attributes, which every terminal answers, and last.
+/// Queries kitty's graphics (an APC string as reply), name and version, cell size, and device
+/// attributes, which every terminal answers and which come last.
 pub(in crate::runtime) const QUERY: &[u8] =
     b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c";
 
-/// The first version of kitty that knows placeholders, by which a picture is a text like any other.
+/// The first version of kitty with Unicode placeholders, which place a picture as text.
 const MIN_KITTY_VERSION: (u32, u32) = (0, 28);
 
-/// What half blocks are drawn for: their two pixels are about square whatever the font.
+/// The cell size for half blocks, whose two pixels are about square in any font.
 pub(super) const DEFAULT_CELL_SIZE: CellSize = CellSize {
     width: 10,
     height: 20,
 };
 
-/// How pictures are shown.
+/// A graphics protocol with the size of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Graphics {
-    /// As characters in two colours.
+    /// Characters in two colours.
     HalfBlocks,
-    /// Sixels, for cells of that size.
     Sixel(CellSize),
-    /// kitty's protocol.
     Kitty(CellSize),
-    /// iTerm2's.
     Iterm2(CellSize),
 }
 
 impl Graphics {
-    /// Returns the size of a cell.
     pub(super) const fn cell_size(self) -> CellSize {
         match self {
             Self::HalfBlocks => DEFAULT_CELL_SIZE,
@@ -46,7 +42,7 @@ impl Graphics {
     }
 }
 
-/// Collects answers.
+/// The replies so far.
 #[derive(Debug, Default)]
 pub(super) struct GraphicsDetector {
     has_kitty: bool,
@@ -56,18 +52,17 @@ pub(super) struct GraphicsDetector {
 }
 
 impl GraphicsDetector {
-    /// Takes in the size of a cell as the system tells it; the terminal's own word goes before.
+    /// Sets the cell size that the system reports; the terminal's reply takes precedence.
     pub(super) fn set_cell_size(&mut self, cell: Option<CellSize>) {
         self.cell_size = self.cell_size.or(cell);
     }
 
-    /// Takes one answer in; reports whether it was the last.
-    pub(super) fn handle_reply(&mut self, answer: TerminalReply) -> bool {
-        match answer {
+    /// Returns whether the reply was the last.
+    pub(super) fn handle_reply(&mut self, reply: TerminalReply) -> bool {
+        match reply {
             TerminalReply::KittyGraphics => self.has_kitty = true,
             TerminalReply::Name(name) => self.name = name.to_lowercase(),
             TerminalReply::CellSize(cell) => self.cell_size = Some(cell),
-            // Of no interest to pictures.
             TerminalReply::Background(_) | TerminalReply::SchemeChanged => {}
             TerminalReply::Attributes { has_sixel } => {
                 self.has_sixel = has_sixel;
@@ -77,7 +72,7 @@ impl GraphicsDetector {
         false
     }
 
-    /// Returns the best way of those the user allows. Without the size of a cell pixels cannot be
+    /// Returns the best protocol that the setting allows. Without a cell size pixels cannot be
     /// placed.
     pub(super) fn choose(&self, preview: PreviewMode) -> Graphics {
         let Some(cell) = self.cell_size else {
@@ -89,7 +84,7 @@ impl GraphicsDetector {
             PreviewMode::Sixel => Graphics::Sixel(cell),
             PreviewMode::Iterm2 => Graphics::Iterm2(cell),
             PreviewMode::Auto if is_named(&["iterm2", "wezterm"]) => Graphics::Iterm2(cell),
-            // It says yes to both, and draws neither right.
+            // Konsole reports kitty and sixel support, and draws both wrong.
             PreviewMode::Auto if is_named(&["konsole"]) => Graphics::HalfBlocks,
             PreviewMode::Auto if self.has_kitty && self.has_placeholders() => Graphics::Kitty(cell),
             PreviewMode::Auto if self.has_sixel => Graphics::Sixel(cell),
@@ -97,8 +92,8 @@ impl GraphicsDetector {
         }
     }
 
-    /// Reports whether pictures can be placed by characters: many say yes to kitty's graphics and
-    /// cannot.
+    /// Returns whether the terminal supports Unicode placeholders. Many report kitty's graphics
+    /// without them.
     fn has_placeholders(&self) -> bool {
         if self.name.starts_with("ghostty") {
             return true;
@@ -117,14 +112,14 @@ impl GraphicsDetector {
 mod tests {
     use super::*;
 
-    fn graphics(preview: PreviewMode, answers: &[&str]) -> Graphics {
-        let mut collected = GraphicsDetector::default();
-        let count = answers.len();
-        for (at, answer) in answers.iter().enumerate() {
-            let answer = TerminalReply::parse(answer.as_bytes()).unwrap();
-            assert_eq!(collected.handle_reply(answer), at + 1 == count);
+    fn graphics(preview: PreviewMode, replies: &[&str]) -> Graphics {
+        let mut detector = GraphicsDetector::default();
+        let count = replies.len();
+        for (index, reply) in replies.iter().enumerate() {
+            let reply = TerminalReply::parse(reply.as_bytes()).unwrap();
+            assert_eq!(detector.handle_reply(reply), index + 1 == count);
         }
-        collected.choose(preview)
+        detector.choose(preview)
     }
 
     #[test]

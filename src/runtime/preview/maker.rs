@@ -1,8 +1,7 @@
-//! Makes a pair of pictures: the input fetched where it is not here, a frame of each, scaled and
-//! encoded.
+//! Makes previews: fetches the input if needed, reads a frame of input and result, scales and
+//! encodes both.
 //!
-//! All of it beside the loop; each order ends with one word, also where it is stopped, and dies
-//! with the studio.
+//! Runs off the event loop. Each request gets one response, also when it is cancelled.
 
 use std::{
     collections::VecDeque,
@@ -32,19 +31,18 @@ use crate::{
     ports::{FrameReader, InputProvider, VideoFrame},
 };
 
-/// Where in a video a frame is taken; the first one often is black.
+/// Time of the frame in the video; the first frame is often black.
 const FRAME_TIME: Duration = Duration::from_secs(1);
 
-/// How long the terminal has to say what it shows.
+/// Time that a preview waits for the terminal's replies.
 const REPLY_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// How many frames are kept, at most 700 kB each.
+/// Frames kept in memory, of at most 700 kB each.
 const MAX_CACHED_FRAMES: usize = 16;
 
-/// Names a frame that is kept: which video, and at what time.
+/// The file and the time of a frame.
 type FrameKey = (PathBuf, Duration);
 
-/// Makes pictures.
 pub(in crate::runtime) struct PreviewMaker {
     pair_sender: mpsc::UnboundedSender<PreviewPair>,
     graphics: watch::Receiver<Option<Graphics>>,
@@ -52,113 +50,97 @@ pub(in crate::runtime) struct PreviewMaker {
     cache_sender: mpsc::UnboundedSender<(FrameKey, Arc<VideoFrame>)>,
     cache_receiver: mpsc::UnboundedReceiver<(FrameKey, Arc<VideoFrame>)>,
     last_image_id: u32,
-    /// What stops the order made last.
     last_job: Option<(PreviewId, CancellationToken)>,
     cancel_all: CancellationToken,
 }
 
 impl fmt::Debug for PreviewMaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Studio({} frames)", self.cache.len())
+        write!(f, "PreviewMaker({} frames)", self.cache.len())
     }
 }
 
 impl PreviewMaker {
     pub(super) fn new(
-        made: mpsc::UnboundedSender<PreviewPair>,
+        pair_sender: mpsc::UnboundedSender<PreviewPair>,
         graphics: watch::Receiver<Option<Graphics>>,
     ) -> Self {
-        let (keep, to_keep) = mpsc::unbounded_channel();
+        let (cache_sender, cache_receiver) = mpsc::unbounded_channel();
         Self {
-            pair_sender: made,
+            pair_sender,
             graphics,
             cache: VecDeque::new(),
-            cache_sender: keep,
-            cache_receiver: to_keep,
+            cache_sender,
+            cache_receiver,
             last_image_id: 0,
             last_job: None,
             cancel_all: CancellationToken::new(),
         }
     }
 
-    /// Begins to make a pair; it is handed to the gallery before the answer is sent.
+    /// Starts a job. The renderer receives the pair before the response is sent.
     pub(in crate::runtime) fn start(
         &mut self,
-        order: PreviewRequest,
-        reader: &Arc<dyn FrameReader>,
-        inputs: &Arc<dyn InputProvider>,
-        answers: &mpsc::Sender<Msg>,
+        request: PreviewRequest,
+        frame_reader: &Arc<dyn FrameReader>,
+        input_provider: &Arc<dyn InputProvider>,
+        responses: &mpsc::Sender<Msg>,
     ) {
-        while let Ok(one) = self.cache_receiver.try_recv() {
-            self.cache.push_back(one);
+        while let Ok(frame) = self.cache_receiver.try_recv() {
+            self.cache.push_back(frame);
         }
         while self.cache.len() > MAX_CACHED_FRAMES {
             self.cache.pop_front();
         }
         self.last_image_id = self.last_image_id.wrapping_add(2);
-        let work = PreviewJob {
-            reader: Arc::clone(reader),
-            inputs: Arc::clone(inputs),
+        let job = PreviewJob {
+            frame_reader: Arc::clone(frame_reader),
+            input_provider: Arc::clone(input_provider),
             cache: self.cache.iter().cloned().collect(),
             cache_sender: self.cache_sender.clone(),
             graphics: self.graphics.clone(),
             first_image_id: self.last_image_id,
         };
-        let stop = self.cancel_all.child_token();
-        self.last_job = Some((order.id, stop.clone()));
-        let (made, answers) = (self.pair_sender.clone(), answers.clone());
+        let cancel = self.cancel_all.child_token();
+        self.last_job = Some((request.id, cancel.clone()));
+        let (pair_sender, responses) = (self.pair_sender.clone(), responses.clone());
         task::spawn(async move {
-            let number = order.id;
-            let making = AssertUnwindSafe(work.make_pair(order)).catch_unwind();
-            let made_pair = tokio::select! {
-                pair = making => pair.unwrap_or(Err(PreviewError::Panicked)),
-                () = stop.cancelled() => Err(PreviewError::Stopped),
+            let id = request.id;
+            let make_pair = AssertUnwindSafe(job.make_pair(request)).catch_unwind();
+            let pair = tokio::select! {
+                pair = make_pair => pair.unwrap_or(Err(PreviewError::Panicked)),
+                () = cancel.cancelled() => Err(PreviewError::Stopped),
             };
-            let result = made_pair.and_then(|(input, result)| {
-                let pair = PreviewPair {
-                    id: number,
-                    input,
-                    result,
-                };
-                made.send(pair).map_err(|_ended| PreviewError::Panicked)
+            let result = pair.and_then(|(input, result)| {
+                let pair = PreviewPair { id, input, result };
+                pair_sender
+                    .send(pair)
+                    .map_err(|_closed| PreviewError::Panicked)
             });
-            send_preview_ready(&answers, number, result).await;
+            let msg = Msg::PreviewReady { id, result };
+            if responses.send(msg).await.is_err() {
+                tracing::debug!("dropped a response: the event loop has ended");
+            }
         });
     }
 
-    /// Ends what is being made for that order: nothing is fetched and read for it any more.
-    pub(in crate::runtime) fn cancel(&self, number: PreviewId) {
-        if let Some((last, stop)) = &self.last_job
-            && *last == number
+    /// Cancels the job if it is the last one started.
+    pub(in crate::runtime) fn cancel(&self, id: PreviewId) {
+        if let Some((last_id, cancel)) = &self.last_job
+            && *last_id == id
         {
-            stop.cancel();
+            cancel.cancel();
         }
     }
 
-    /// Ends what is being made.
     pub(in crate::runtime) fn close(&self) {
         self.cancel_all.cancel();
     }
 }
 
-async fn send_preview_ready(
-    answers: &mpsc::Sender<Msg>,
-    number: PreviewId,
-    result: Result<(), PreviewError>,
-) {
-    if answers
-        .send(Msg::PreviewReady { id: number, result })
-        .await
-        .is_err()
-    {
-        tracing::debug!("pictures came after the end");
-    }
-}
-
-/// One order with what it takes.
 struct PreviewJob {
-    reader: Arc<dyn FrameReader>,
-    inputs: Arc<dyn InputProvider>,
+    frame_reader: Arc<dyn FrameReader>,
+    input_provider: Arc<dyn InputProvider>,
     cache: Vec<(FrameKey, Arc<VideoFrame>)>,
     cache_sender: mpsc::UnboundedSender<(FrameKey, Arc<VideoFrame>)>,
     graphics: watch::Receiver<Option<Graphics>>,
@@ -166,22 +148,26 @@ struct PreviewJob {
 }
 
 impl PreviewJob {
-    async fn make_pair(self, order: PreviewRequest) -> Result<(Protocol, Protocol), PreviewError> {
-        let input = self.inputs.fetch_input(&order.task, &order.input).await?;
-        let (input, result) = self.matching_frames(&input, &order.result).await?;
+    async fn make_pair(
+        self,
+        request: PreviewRequest,
+    ) -> Result<(Protocol, Protocol), PreviewError> {
+        let input = self
+            .input_provider
+            .fetch_input(&request.task, &request.input)
+            .await?;
+        let (input, result) = self.matching_frames(&input, &request.result).await?;
         let graphics = self.detected_graphics().await;
-        let (room, number) = (order.area, self.first_image_id);
-        let made = task::spawn_blocking(move || {
-            let input = encode_frame(&input, graphics, room, number)?;
-            Ok((
-                input,
-                encode_frame(&result, graphics, room, number.wrapping_add(1))?,
-            ))
+        let (area, image_id) = (request.area, self.first_image_id);
+        let encoded = task::spawn_blocking(move || {
+            let input = encode_frame(&input, graphics, area, image_id)?;
+            let result = encode_frame(&result, graphics, area, image_id.wrapping_add(1))?;
+            Ok((input, result))
         });
-        made.await.map_err(|_panic| PreviewError::Panicked)?
+        encoded.await.map_err(|_panic| PreviewError::Panicked)?
     }
 
-    /// Reads the same frame of both: the one at [`AT`], or the first where one of them is shorter.
+    /// Reads both frames at [`FRAME_TIME`], or both first frames if one video is shorter.
     async fn matching_frames(
         &self,
         input: &Path,
@@ -206,61 +192,60 @@ impl PreviewJob {
         file: &Path,
         at: Duration,
     ) -> Result<Arc<VideoFrame>, PreviewError> {
-        let name = (file.to_owned(), at);
-        if let Some((_, still)) = self.cache.iter().find(|(kept, _)| *kept == name) {
-            return Ok(Arc::clone(still));
+        let key = (file.to_owned(), at);
+        if let Some((_, frame)) = self.cache.iter().find(|(other, _)| *other == key) {
+            return Ok(Arc::clone(frame));
         }
-        let still = Arc::new(self.reader.read_frame(file, at).await?);
-        // Nobody keeps anything once the loop has ended.
+        let frame = Arc::new(self.frame_reader.read_frame(file, at).await?);
+        // An error means that the program is quitting.
         self.cache_sender
-            .send((name, Arc::clone(&still)))
+            .send((key, Arc::clone(&frame)))
             .unwrap_or_default();
-        Ok(still)
+        Ok(frame)
     }
 
-    /// Returns what the terminal shows; one that says nothing shows characters.
+    /// Returns half blocks for a terminal that does not reply.
     async fn detected_graphics(&self) -> Graphics {
-        let mut known = self.graphics.clone();
-        let told = time::timeout(REPLY_TIMEOUT, known.wait_for(Option::is_some)).await;
-        match told {
+        let mut graphics = self.graphics.clone();
+        let detected = time::timeout(REPLY_TIMEOUT, graphics.wait_for(Option::is_some)).await;
+        match detected {
             Ok(Ok(graphics)) => graphics.unwrap_or(Graphics::HalfBlocks),
             Ok(Err(_)) | Err(_) => Graphics::HalfBlocks,
         }
     }
 }
 
-/// Scales a frame into its room and writes it as the terminal takes it.
+/// Scales a frame to fit the area and encodes it for the terminal.
 fn encode_frame(
-    still: &VideoFrame,
+    frame: &VideoFrame,
     graphics: Graphics,
-    room: CellArea,
-    number: u32,
+    area: CellArea,
+    image_id: u32,
 ) -> Result<Protocol, PreviewError> {
-    let (width, height) = still.size();
-    let image = RgbImage::from_raw(width, height, still.pixels().to_vec());
+    let (width, height) = frame.size();
+    let image = RgbImage::from_raw(width, height, frame.pixels().to_vec());
     let image = DynamicImage::from(image.ok_or(PreviewError::Panicked)?);
     let cell = graphics.cell_size();
-    let area = Rect::new(0, 0, room.width, room.height);
+    let area = Rect::new(0, 0, area.width, area.height);
     let (columns, rows) = fit_in_cells((width, height), area, cell);
-    let (size, wide, high) = (
-        Size::new(columns, rows),
+    let size = Size::new(columns, rows);
+    let (width, height) = (
         u32::from(columns) * u32::from(cell.width),
         u32::from(rows) * u32::from(cell.height),
     );
-    let scaled = image.resize_exact(wide.max(1), high.max(1), FilterType::Triangle);
-    let made = match graphics {
+    let scaled = image.resize_exact(width.max(1), height.max(1), FilterType::Triangle);
+    let encoded = match graphics {
         Graphics::HalfBlocks => Halfblocks::new(scaled, size).map(Protocol::Halfblocks),
         Graphics::Sixel(_) => Sixel::new(scaled, size, false).map(Protocol::Sixel),
         Graphics::Kitty(_) => {
-            // The number is the picture's name in the terminal; ours are even less likely others'
-            // when high.
-            let number = number | 0x4B00_0000;
-            Kitty::new(scaled, size, number, false, false, false).map(Protocol::Kitty)
+            // A high id is unlikely to be used by another program in the same terminal.
+            let image_id = image_id | 0x4B00_0000;
+            Kitty::new(scaled, size, image_id, false, false, false).map(Protocol::Kitty)
         }
         Graphics::Iterm2(_) => Iterm2::new(scaled, size, false).map(Protocol::ITerm2),
     };
-    made.map_err(|error| {
-        tracing::warn!(%error, "a picture cannot be encoded");
+    encoded.map_err(|error| {
+        tracing::warn!(%error, "cannot encode a picture");
         PreviewError::Panicked
     })
 }
