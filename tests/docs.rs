@@ -1,4 +1,4 @@
-//! README and manual: their keys, commands, settings and files are those of the program.
+//! README, manual and the map of the code: their keys, commands, settings and files exist.
 
 #![expect(
     clippy::unwrap_used,
@@ -51,6 +51,23 @@ fn every_page_is_a_topic_and_linked_from_the_readme() {
     for page in pages {
         let link = format!("](assets/manual/{page})");
         assert!(readme.contains(&link), "the README does not link {page}");
+    }
+}
+
+#[test]
+fn the_map_of_the_code_names_existing_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let rows = map.lines().filter(|line| line.starts_with("//! |"));
+    let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let files: Vec<_> = names.filter(|name| name.contains(['/', '.'])).collect();
+
+    assert!(files.len() > 15, "{files:?}");
+    for file in files {
+        let exists = [root.to_owned(), root.join("src")]
+            .iter()
+            .any(|folder| folder.join(file).exists());
+        assert!(exists, "{file}");
     }
 }
 
