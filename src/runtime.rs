@@ -137,7 +137,7 @@ impl Display for TerminalScreen {
 }
 
 /// Runs the dashboard until it quits and returns the exit code. Pending writes are completed first,
-/// within [`effects::SHUTDOWN_TIMEOUT`].
+/// within `effects::SHUTDOWN_TIMEOUT`.
 pub async fn run(
     display: &mut impl Display,
     keys: impl Stream<Item = io::Result<InputEvent>>,

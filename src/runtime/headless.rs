@@ -29,7 +29,7 @@ pub enum HeadlessEnd<B, U> {
 
 /// Runs the core until `inspect` breaks or `until` resolves. `inspect` is called after every change
 /// of the state. Pending writes are completed and permits released first, within
-/// [`effects::SHUTDOWN_TIMEOUT`](super::effects::SHUTDOWN_TIMEOUT).
+/// `effects::SHUTDOWN_TIMEOUT`.
 pub async fn run_headless<B, U>(
     mut state: State,
     services: Services,
