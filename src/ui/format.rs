@@ -202,7 +202,7 @@ pub fn ago(age: Duration) -> String {
     format!("{text} ago")
 }
 
-/// Formats an estimated wait, rounded so that it does not change every second: "~40s", "~2m", "~1h".
+/// Formats an estimated wait, rounded so as not to change every second: "~40s", "~2m", "~1h".
 pub fn rough_wait(time: Duration) -> String {
     let s = time.as_secs();
     match s {

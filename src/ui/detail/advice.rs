@@ -61,8 +61,8 @@ fn new_task(watched: &WatchedTask) -> &'static str {
     }
 }
 
-/// Returns the sentence on a task that the server does not return, by the time on the list. "No such
-/// task" and "no data" are different answers, but after a while the difference does not matter.
+/// Returns the sentence on a task without data, by its time on the list. "No such task" and "no
+/// data" are different answers, but after a while the difference does not matter.
 fn not_found_text(watched_for: Duration) -> String {
     if watched_for < NO_DATA_AFTER {
         return screen::TASK_NOT_FOUND.to_owned();

@@ -1,4 +1,4 @@
-//! The diagnostics dialog: clock difference, unusual answers by kind, and the start of the last one.
+//! The diagnostics dialog: clock difference, unusual answers by kind, the start of the last one.
 
 use std::time::Duration;
 
