@@ -141,7 +141,7 @@ fn a_late_reply_counts_once() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = start_with_three_tasks(home.path(), &[]);
     pty.type_bytes(b"/");
-    pty.wait_for_text("Enter keep");
+    pty.wait_for_text("Enter apply");
     pty.type_bytes(LIGHT_REPLY);
     pty.wait_for("the darker colours", |screen| {
         uses_color(screen, LIGHT_ACCENT_RGB)
@@ -149,7 +149,7 @@ fn a_late_reply_counts_once() {
     pty.type_bytes(DARK_REPLY);
     pty.type_bytes(b"\x1b");
     pty.wait_for("the filter is closed", |screen| {
-        !screen.contents().contains("Enter keep")
+        !screen.contents().contains("Enter apply")
     });
     assert!(
         uses_color(pty.screen(), LIGHT_ACCENT_RGB),
