@@ -35,23 +35,11 @@ pub const NO_API_KEY: &str = "No API key: set KIE_API_KEY and restart.";
 
 pub const CHECKING_NOW: &str = "Checking now.";
 
-pub fn next_try_in(wait: &str) -> String {
-    format!("Next try in {wait}.")
-}
-
-pub const PAUSED: &str = "Paused: no automatic polling.";
-
-pub fn press_to_resume(key: &str) -> String {
-    format!("Press {key} to resume.")
-}
-
 // The empty list
 
 pub const LIST_NOT_READ: &str = "Could not read the list.";
 
 pub const NOTHING_WRITTEN: &str = "Nothing is written until it can be read.";
-
-pub const NO_TASKS: &str = "No tasks yet.";
 
 pub const ADD_TASKS: &str = "add tasks by id";
 

@@ -9,7 +9,7 @@ use crate::{
         list_change::{AccessMode, StoreError},
         poll_result::PollError,
     },
-    messages::screen,
+    messages::{message_line, screen},
 };
 
 /// A problem of the whole account or list.
@@ -109,7 +109,7 @@ pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
         } else if wait.is_zero() || state.list().counts().in_flight > 0 {
             screen::CHECKING_NOW.to_owned()
         } else {
-            screen::next_try_in(&format::countdown(wait))
+            message_line::next_try(&format::countdown(wait))
         };
         return Some(Banner {
             problem: format!("{}.", format::capitalised(&backoff.message(now.mono))),
@@ -124,9 +124,9 @@ pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
             .key_for(Action::Pause)
             .map(|key| ctx.theme.key_name(key));
         return Some(Banner {
-            problem: screen::PAUSED.to_owned(),
+            problem: message_line::POLLING_PAUSED.to_owned(),
             retry: String::new(),
-            next_step: key.map_or_else(String::new, |key| screen::press_to_resume(&key)),
+            next_step: key.map_or_else(String::new, |key| message_line::resume_hint(&key)),
             role: Role::Warn,
         });
     }

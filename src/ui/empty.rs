@@ -17,7 +17,7 @@ use crate::{
         state::{ApiKeyStatus, ListLoading},
     },
     domain::list_change::AccessMode,
-    messages::screen,
+    messages::{message_line, screen},
 };
 
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
@@ -69,7 +69,7 @@ fn load_error_lines(error: &str, width: u16, ctx: &RenderContext<'_>) -> Vec<Lin
 
 fn first_step_lines(width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![
-        Line::styled(screen::NO_TASKS, ctx.style(Role::Title)),
+        Line::styled(message_line::NO_TASKS_YET, ctx.style(Role::Title)),
         Line::default(),
     ];
     let key = ctx.key_name(Action::Add);
