@@ -45,8 +45,8 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, confirm: &Confi
         ),
     };
     let named = task_titles(ctx, &tasks);
-    let wanted = 2 + named.len() + usize::from(!note.is_empty()) + 2;
-    let height = u16::try_from(wanted).unwrap_or(u16::MAX);
+    let content_height = 2 + named.len() + usize::from(!note.is_empty()) + 2;
+    let height = u16::try_from(content_height).unwrap_or(u16::MAX);
     let area = centred_area(ctx, WIDTH, height);
     let mut painter = open_dialog(buffer, ctx, area, &question, "");
     let room = usize::from(painter.width().saturating_sub(3));

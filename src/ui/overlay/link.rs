@@ -43,8 +43,10 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, links: &ShownLi
     let total = rows.len() + reason.len() + copied.len() + 5;
     let is_tight = total > usize::from(room.height);
     // The links take precedence: on a small screen reason, blank line and hint are dropped.
-    let wanted = if is_tight { rows.len() + 2 } else { total };
-    let height = u16::try_from(wanted).unwrap_or(u16::MAX).min(room.height);
+    let content_height = if is_tight { rows.len() + 2 } else { total };
+    let height = u16::try_from(content_height)
+        .unwrap_or(u16::MAX)
+        .min(room.height);
     let area = Rect {
         y: room.y + (room.height - height) / 2,
         height,
@@ -54,7 +56,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, links: &ShownLi
     ctx.register(area, || HitTarget::Text);
     let mut painter = Painter::new(buffer, area);
     painter.clear();
-    let is_truncated = wanted > usize::from(height);
+    let is_truncated = content_height > usize::from(height);
     let frame_title = FrameTitle {
         title: if links.urls.len() == 1 {
             "Link"
