@@ -38,9 +38,9 @@
 //! | a status word, its colour | `ui/theme.rs`; when a task has it: [`domain::status`] |
 //! | a column of the list | `ui/list/row.rs` |
 //! | a field of the details, a dialog | `ui/detail/info.rs`, `ui/overlay/` with `app/state/` |
-//! | poll intervals, retries, backoff | [`domain::schedule`]; whole account: `app/update/backoff.rs` |
+//! | poll intervals, retries | [`domain::schedule`]; of the account: `app/update/backoff.rs` |
 //! | a column on disk | `adapters/store/schema.rs` (migration), `adapters/store/rows.rs` |
-//! | a family of tasks | [`domain::task::Family`], its decoder beside `adapters/kie/luma_modify.rs` |
+//! | a family of tasks | [`domain::task::Family`], a decoder as `adapters/kie/luma_modify.rs` |
 //! | a clipboard tool, a browser | `adapters/clipboard.rs`, `adapters/desktop.rs` |
 //! | a setting | `config/check.rs`, `assets/config.toml`, `assets/config.schema.json` |
 //! | a command | its file in `cli/`, the enum in `cli.rs`, its arm in `main.rs` |

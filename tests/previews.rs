@@ -291,7 +291,7 @@ fn space_is_reserved_only_for_possible_previews() {
     press(&mut state, &["Esc"]);
 
     let request = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
-    assert!(draw_detail(&state).1.contains("reading"));
+    assert!(draw_detail(&state).1.contains("loading"));
     finish_preview(&mut state, request.id, Err(PreviewError::NoFfmpeg));
     let (failed, screen) = draw_detail(&state);
     assert_eq!(

@@ -2,18 +2,28 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::string_slice,
     reason = "test code: an unexpected value must fail loudly"
 )]
 
 #[path = "support/sources.rs"]
 mod sources;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use sources::sources;
 
 /// The widest comment line in columns, the same as rustfmt's for code.
 const MAX_WIDTH: usize = 100;
+
+/// Pictures that once were names. A name is the term of the field's documentation.
+const FORBIDDEN_WORDS: [&str; 10] = [
+    "tidings", "scribe", "hands", "house", "outlook", "turns", "harvest", "heard", "putoff",
+    "beheaded",
+];
 
 /// The words that begin a type's definition.
 const TYPE_WORDS: [&str; 4] = ["struct", "enum", "trait", "type"];
@@ -79,6 +89,71 @@ fn docs_begin_with_a_noun_or_a_verb_that_says_something() {
                 "{}: {line}",
                 path.display()
             );
+        }
+    }
+}
+
+/// Returns the code without comments and string contents, in which a sentence may use any word.
+fn strip_text(source: &str) -> String {
+    let mut code = String::new();
+    let mut rest = source;
+    while let Some(at) = rest.find(['"', '/', '\'']) {
+        let (before, after) = rest.split_at(at);
+        code.push_str(before);
+        let hashes = before.len() - before.trim_end_matches('#').len();
+        let is_raw = before.trim_end_matches('#').ends_with('r');
+        let len = if after.starts_with("//") {
+            after.find('\n')
+        } else if after.starts_with("'\"'") {
+            Some(3)
+        } else if after.starts_with('"') && is_raw {
+            let end = format!("\"{}", "#".repeat(hashes));
+            after[1..].find(&end).map(|len| 1 + len + end.len())
+        } else if after.starts_with('"') {
+            let mut is_escaped = false;
+            let is_end = |c: char| {
+                let ends = c == '"' && !is_escaped;
+                is_escaped = c == '\\' && !is_escaped;
+                ends
+            };
+            after[1..].find(is_end).map(|len| len + 2)
+        } else {
+            Some(1)
+        };
+        rest = &after[len.unwrap_or(after.len())..];
+    }
+    code + rest
+}
+
+/// Returns the words of the identifiers, in lower case: `heard` and `at` for `HeardAt`.
+fn identifier_words(code: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    let mut word = String::new();
+    for c in code.chars().chain([' ']) {
+        if c.is_uppercase() || !c.is_alphanumeric() {
+            words.insert(std::mem::take(&mut word));
+        }
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words
+}
+
+#[test]
+fn identifiers_are_not_pictures() {
+    let source = "let aB = \"c \\\" d\" + 'e' + r#\"f \" g\"#; // h\nx('\"', i_j);";
+    let words = identifier_words(&strip_text(source));
+    assert_eq!(words.into_iter().collect::<String>(), "abeijletrx");
+
+    for folder in ["src", "tests"] {
+        for (path, text) in sources(folder) {
+            let words = identifier_words(&strip_text(&text));
+            let found: Vec<_> = FORBIDDEN_WORDS
+                .iter()
+                .filter(|w| words.contains(**w))
+                .collect();
+            assert!(found.is_empty(), "{folder}/{}: {found:?}", path.display());
         }
     }
 }
