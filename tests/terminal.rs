@@ -114,6 +114,7 @@ fn a_panic_message_without_a_screen_is_cleaned() {
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
 
+    assert!(stderr.contains("kietop crashed (a bug): "), "{stderr}");
     assert!(
         stderr.contains("panicked without a screen ␛[2J<U+202E><U+009B>2J"),
         "{stderr}"

@@ -7,6 +7,10 @@ pub const LIST_OPENING: &str = "opening it crashed (a bug)";
 pub const LIST_ACCESS: &str = "reading or writing it crashed (a bug)";
 pub const LIST_THREAD: &str = "its thread crashed (a bug); restart kietop";
 
+pub fn program(panic: &str) -> String {
+    format!("kietop crashed (a bug): {panic}")
+}
+
 pub fn component(panic: &str) -> String {
     format!("Part of kietop crashed (a bug) and was stopped: {panic}")
 }

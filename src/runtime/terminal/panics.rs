@@ -1,11 +1,11 @@
-//! Where a panic's text goes, and whether it ends the program.
+//! Panic hooks, with and without a screen.
 //!
-//! On the UI thread, in the loop itself, it does: the terminal is given back first and the text
-//! then written to the normal screen. Anywhere else nothing is restored, for the loop goes on
-//! drawing (ratatui's own hook restores there: ten more frames landed on the shell's screen);
-//! the text is handed to the loop, which shows it or ends in order.
+//! A panic in the event loop restores the terminal, prints its text on the normal screen and ends
+//! the program. A panic in another thread or in a task restores nothing, because the event loop
+//! continues to draw (with ratatui's hook ten more frames landed on the shell's screen): its text
+//! is sent to the event loop, which shows it or quits.
 //!
-//! Without a screen, in a headless command or before one is taken, it is only cleaned.
+//! Without a screen, in a headless command or before the start, the text is only sanitised.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
@@ -17,67 +17,68 @@ use tokio::sync::mpsc;
 
 use super::signals::{Interruption, send_interruption};
 use super::state::{Owner, TerminalState};
-use crate::domain::text::CleanText;
+use crate::{domain::text::CleanText, messages::crashes};
 
-/// The longest text of a panic that is shown, in bytes.
+/// In bytes.
 const MAX_TEXT_LEN: usize = 16 * 1024;
 
-/// The longest trace of the calls that led to it, in bytes.
+/// In bytes.
 const MAX_TRACE_LEN: usize = 256 * 1024;
 
-/// Sees to it that no panic's text acts on a terminal, from now on and until a screen is taken.
-///
-/// A panic may quote what came from the server. Call it before anything else runs.
+/// Sanitises panic messages until a screen is entered: they may quote text from the server. Call it
+/// before anything else.
 pub fn sanitise_panics() {
-    panic::set_hook(Box::new(|info| report(describe(info))));
+    panic::set_hook(Box::new(|info| report(&describe(info))));
 }
 
 /// Replaces the panic hook of the process.
-pub(super) fn install_hook(guard: Arc<TerminalState>, loop_: mpsc::Sender<Interruption>) {
+pub(super) fn install_hook(
+    terminal_state: Arc<TerminalState>,
+    interruptions: mpsc::Sender<Interruption>,
+) {
     panic::set_hook(Box::new(move |info| {
         let text = describe(info);
-        // A spawned task runs on the UI thread too, but tokio catches its panic and the loop
-        // lives: only the root future has no task id (tokio 1.54, `task::try_id`).
-        if guard.is_ui_thread() && tokio::task::try_id().is_none() {
-            guard.force_restore();
-            report(text);
-        } else if guard.owner() == Owner::Shell {
-            // Before the first frame or after the last: no loop listens, no screen is hurt.
-            report(text);
+        // A spawned task may run on the UI thread too, but tokio catches its panic and the event
+        // loop continues. Only the root future has no task id (tokio 1.54, `task::try_id`).
+        if terminal_state.is_ui_thread() && tokio::task::try_id().is_none() {
+            terminal_state.force_restore();
+            report(&text);
+        } else if terminal_state.owner() == Owner::Shell {
+            // Before entering or after leaving: no event loop receives it, no screen is drawn.
+            report(&text);
         } else {
-            send_interruption(&loop_, Interruption::TaskPanicked(text));
+            send_interruption(&interruptions, Interruption::TaskPanicked(text));
         }
     }));
 }
 
-/// Says which thread panicked, where and with what words, cleaned: a panic may quote text that came
-/// from the server.
+/// Returns the thread, location and message of a panic, sanitised.
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let thread = thread::current();
     let name = thread.name().unwrap_or("unnamed");
-    let words = info.payload_as_str().unwrap_or("no message");
-    let place = info
+    let message = info.payload_as_str().unwrap_or("no message");
+    let location = info
         .location()
-        .map_or_else(String::new, |place| format!(" at {place}"));
+        .map_or_else(String::new, |location| format!(" at {location}"));
     sanitise(
-        &format!("thread '{name}' panicked{place}:\n{words}"),
+        &format!("thread '{name}' panicked{location}:\n{message}"),
         MAX_TEXT_LEN,
     )
 }
 
-fn sanitise(text: &str, longest: usize) -> String {
-    CleanText::block(text, longest).to_string()
+fn sanitise(text: &str, max_len: usize) -> String {
+    CleanText::block(text, max_len).to_string()
 }
 
-/// Writes to standard error without its lock, which another thread may hold for ever, and
-/// without `eprintln!`, which panics when the terminal is gone.
-fn report(mut text: String) {
+/// Writes to standard error without its lock, which another thread may hold forever, and without
+/// `eprintln!`, which panics if the terminal is gone.
+fn report(panic: &str) {
+    let mut text = crashes::program(panic);
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {
-        // A trace names files, and those may be named anything.
+        // File names in a backtrace may contain control characters.
         write!(text, "\n{}", sanitise(&trace.to_string(), MAX_TRACE_LEN)).ok();
     }
-    text.insert_str(0, "kietop met a fault of its own and stopped: ");
     text.push('\n');
     let mut bytes = text.as_bytes();
     while let Ok(count @ 1..) = rustix::io::write(rustix::stdio::stderr(), bytes) {
