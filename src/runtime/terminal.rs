@@ -1,23 +1,22 @@
-//! The terminal: taken, drawn on, lent back for a while, and always given back.
+//! The terminal: raw mode, alternate screen, output, suspend and restore.
 //!
-//! This file holds [`TerminalScreen`], the loop's only handle on the terminal. Beneath it, one job
-//! each:
+//! [`TerminalScreen`] is the event loop's only access to the terminal. Its parts:
 //!
-//! - `guard`: what was changed and how it is undone, from any thread, at any moment;
-//! - `requests`: what a terminal is asked for beside the screen, in the words of the one that is
-//!   there;
-//! - `output`: one frame becomes one piece of bytes;
-//! - `outlet`: bytes go as far as the terminal takes them, and no write waits;
-//! - `signals`: signals become [`Interruption`]s, with a limit on how long the loop may take;
-//! - `hangup`: the terminal that vanishes takes the program with it;
-//! - `panics`: a panic's text is read on the normal screen, not smeared over the alternate one;
-//! - `process`: core dumps off, and the one place that ends the process.
+//! - `state`: which modes were changed; restores them from any thread, at any time;
+//! - `osc`: clipboard and notification sequences for each terminal;
+//! - `frame_backend`: one frame becomes one write;
+//! - `nonblocking_tty`: writes that never block, and the bytes still unsent;
+//! - `signals`: signals become [`Interruption`]s, with a time limit for the event loop;
+//! - `hangup`: ends the program when the terminal is gone;
+//! - `panics`: prints a panic on the normal screen, not over the alternate one;
+//! - `process`: disables core dumps; ends the process.
 //!
 //! `ratatui::init` and `ratatui::restore` are not used. `restore` prints on failure, which panics
 //! on a dead terminal, and the installed hook then calls it again: SIGABRT (ratatui 0.30.2,
-//! `src/init.rs`). Its hook also restores from every thread, while the loop draws on.
+//! `src/init.rs`). Its hook also restores after a panic in any thread, while the event loop
+//! continues to draw.
 //!
-//! It knows nothing of the state or the views: it hands out a frame and takes back bytes.
+//! It knows neither the state nor the views.
 
 mod frame_backend;
 mod hangup;
@@ -48,68 +47,64 @@ use self::frame_backend::FrameBackend;
 use self::nonblocking_tty::NonBlockingTty;
 use self::state::{Owner, TerminalState};
 
-/// How many interruptions wait for the loop. A loop that lets this many lie is stuck, and the
-/// limits in `signals` and `hangup` end the program without it.
+/// Capacity of the interruption channel. If it is full, the event loop is stuck, and the time
+/// limits in `signals` and `hangup` end the program.
 const QUEUE_SIZE: usize = 16;
 
-/// While so many bytes wait for a terminal that takes none, no clipboard, notice or bell is asked
-/// of it any more.
+/// Unsent bytes beyond which no clipboard, notification or bell sequence is added.
 const MAX_PENDING_BYTES: usize = 64 * 1024;
 
-/// The longest title sent: longer ones are cut by every window list anyway.
+/// Longer titles are cut by every window list anyway.
 const MAX_TITLE_CHARS: usize = 120;
 
-/// Whether clicks and the wheel come to the program or stay with the terminal's own selection.
+/// Mouse capture: the program or the terminal gets clicks and the wheel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MouseCapture {
-    /// The terminal keeps the mouse: text is selected and copied as everywhere else.
+    /// The terminal gets the mouse: text is selected and copied as everywhere else.
     #[default]
     Off,
-    /// Presses, releases and the wheel are reported. Motion is not: it would wake a program at
-    /// rest at every move (crossterm's own `EnableMouseCapture` asks for all motion).
+    /// Presses, releases and the wheel are reported. Motion is not: each move would wake an idle
+    /// program (crossterm's `EnableMouseCapture` requests all motion).
     On,
 }
 
-/// Whether the terminal says so when it goes dark or light.
+/// Reports of the terminal about a change between dark and light mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorScheme {
-    /// It does not: the colours are chosen.
+    /// Off: the user chose a theme.
     #[default]
     Fixed,
-    /// It does, where it can (mode 2031).
+    /// On, if the terminal knows mode 2031.
     Followed,
 }
 
-/// What [`TerminalScreen::enter`] asks of the terminal.
+/// Options of [`TerminalScreen::enter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScreenOptions {
-    /// Who gets the mouse.
     pub mouse: MouseCapture,
-    /// Whether the terminal's scheme is followed.
     pub color_scheme: ColorScheme,
-    /// Which words the terminal understands.
     pub caps: TerminalCaps,
-    /// The columns and rows assumed if the terminal reports none.
+    /// Columns and rows if the terminal reports none.
     pub assumed_size: (u16, u16),
 }
 
-/// Holds the terminal: raw mode, alternate screen, hidden cursor, bracketed paste.
+/// The terminal in raw mode, with alternate screen, hidden cursor and bracketed paste.
 ///
 /// Invariants:
 ///
 /// - However the program ends (return, error, panic, signal, stuck loop, blocked write), the
-///   modes found at [`TerminalScreen::enter`] are put back, once.
-/// - It sends no query of its own; what [`TerminalScreen::send_query`] sends is never waited for.
-///   `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after 2 s when an event
-///   reader takes the answer, so it is not reachable through this type.
-/// - It never prints and never panics on a dead terminal.
-/// - It never waits for a terminal that reads nothing: what is not taken is
-///   [behind](TerminalScreen::has_pending_output) until the caller [catches
-///   up](TerminalScreen::flush_pending).
+///   modes found by [`TerminalScreen::enter`] are restored, once.
+/// - It sends no query of its own, and [`TerminalScreen::send_query`] does not wait for a reply.
+///   `Terminal::clear` of ratatui 0.30.2 queries the cursor position and fails after 2 s if an
+///   event reader gets the reply, so this type does not expose it.
+/// - It never prints, and never panics on a dead terminal.
+/// - It never waits for a terminal that has stopped reading: unsent bytes are
+///   [pending](TerminalScreen::has_pending_output) until the caller [flushes
+///   them](TerminalScreen::flush_pending).
 ///
-/// The thread that calls [`TerminalScreen::enter`] is the UI thread, and the loop must run in the
-/// root future of `block_on`: a panic there ends the program, while a panic in a spawned task or
-/// another thread is handed to the loop as [`Interruption::TaskPanicked`].
+/// The thread that calls [`TerminalScreen::enter`] is the UI thread, and the event loop must run in
+/// the root future of `block_on`: a panic there ends the program, while a panic in a spawned task
+/// or another thread is sent to the event loop as [`Interruption::TaskPanicked`].
 #[derive(Debug)]
 pub struct TerminalScreen {
     terminal: Terminal<FrameBackend>,
@@ -121,35 +116,35 @@ pub struct TerminalScreen {
 }
 
 impl TerminalScreen {
-    /// Takes the terminal and begins to watch it, the signals and the panics.
+    /// Enters the alternate screen; starts to watch signals, panics and the terminal.
     ///
-    /// The watching starts before the first mode is changed, so no signal can come between.
-    /// Interruptions arrive on the returned receiver; the loop should ask it before its keys.
-    /// Once a process: the panic hook and the signal handlers stay.
+    /// They are watched before the first mode is changed, so no signal is missed in between. The
+    /// returned receiver gets the interruptions; poll it before the keys. Call this once in a
+    /// process: the panic hook and the signal handlers remain.
     ///
     /// # Errors
     ///
-    /// When neither standard output nor `/dev/tty` is a terminal, a thread cannot be started, or
-    /// outside a tokio runtime with I/O.
+    /// If neither standard output nor `/dev/tty` is a terminal, a thread cannot be started, or
+    /// there is no tokio runtime with I/O.
     pub fn enter(options: ScreenOptions) -> io::Result<(Self, mpsc::Receiver<Interruption>)> {
-        let guard = Arc::new(TerminalState::open(options.mouse, options.color_scheme)?);
-        let mut outlet = NonBlockingTty::open(guard.tty())?;
+        let terminal_state = Arc::new(TerminalState::open(options.mouse, options.color_scheme)?);
+        let mut tty = NonBlockingTty::open(terminal_state.tty())?;
         let (sender, receiver) = mpsc::channel(QUEUE_SIZE);
-        panics::install_hook(Arc::clone(&guard), sender.clone());
-        signals::watch(Arc::clone(&guard), sender.clone())?;
-        hangup::watch(Arc::clone(&guard), sender)?;
-        guard.enter(&mut outlet)?;
+        panics::install_hook(Arc::clone(&terminal_state), sender.clone());
+        signals::watch(Arc::clone(&terminal_state), sender.clone())?;
+        hangup::watch(Arc::clone(&terminal_state), sender)?;
+        terminal_state.enter(&mut tty)?;
         let terminal = Terminal::new(FrameBackend::new(
-            Arc::clone(&guard),
-            outlet,
+            Arc::clone(&terminal_state),
+            tty,
             options.assumed_size.into(),
         ))
-        // The outlet was closed with the output.
-        .inspect_err(|_| guard.force_restore())?;
+        // The backend was dropped, and the non-blocking descriptor with it.
+        .inspect_err(|_| terminal_state.force_restore())?;
         let screen = Self {
             terminal,
-            seen_continues: guard.continue_count(),
-            terminal_state: guard,
+            seen_continues: terminal_state.continue_count(),
+            terminal_state,
             title: String::new(),
             caps: options.caps,
             query_times: watch::Sender::new(None),
@@ -157,12 +152,12 @@ impl TerminalScreen {
         Ok((screen, receiver))
     }
 
-    /// Returns the size drawn at: the terminal's, at most 1000×500, or the assumed one if it
-    /// reports none (a window being created, a serial line).
+    /// Returns the terminal's size, at most 1000×500, or the assumed one if it reports none (a
+    /// window being created, a serial line).
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn size(&self) -> io::Result<Size> {
         self.terminal.backend().size()
     }
@@ -172,40 +167,36 @@ impl TerminalScreen {
         self.terminal.backend().is_size_unknown()
     }
 
-    /// Whether the terminal has yet to take what it was sent.
-    ///
-    /// A frame drawn meanwhile would only wait behind it: draw when it has [caught
-    /// up](Self::flush_pending).
+    /// Returns whether bytes are unsent. [Flush](Self::flush_pending) them before the next frame,
+    /// which would only wait behind them.
     pub fn has_pending_output(&self) -> bool {
         self.terminal.backend().pending_bytes() > 0
     }
 
-    /// Waits until the terminal has taken everything; for ever when it has. May be dropped at any
-    /// time.
+    /// Sends the pending bytes; never resolves when there are none. Cancel safe.
     ///
-    /// Nothing more is sent after the terminal was given back.
+    /// Nothing is sent once the terminal is restored.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub async fn flush_pending(&mut self) -> io::Result<()> {
         if self.terminal_state.owner() != Owner::Program {
             self.tty().discard();
         }
-        let caught_up = self.tty().flush_pending().await;
-        caught_up.map_err(|errno| self.terminal_state.record_error(errno))
+        let flushed = self.tty().flush_pending().await;
+        flushed.map_err(|errno| self.terminal_state.record_error(errno))
     }
 
-    /// Draws one frame as one piece inside a synchronized update.
+    /// Draws one frame in one write, inside a synchronized update.
     ///
-    /// Nothing is sent if nothing changed. After the terminal was restored (a signal's grace period
-    /// ended, a panic) nothing is drawn: whoever restored it also sent an [`Interruption`] or is
-    /// ending the process.
+    /// Nothing is sent if nothing changed. Nothing is drawn once the terminal is restored (the time
+    /// limit after a signal, a panic): an [`Interruption`] was sent, or the process is ending.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone. Treat it as [`Interruption::HungUp`]: this screen writes
-    /// nothing more, so leaving it is safe.
+    /// If the terminal is gone. Treat it as [`Interruption::HungUp`]: this screen writes nothing
+    /// more, so leaving it is safe.
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         match self.terminal_state.owner() {
             Owner::HungUp => return Err(state::hung_up_error()),
@@ -219,30 +210,30 @@ impl TerminalScreen {
 
     /// Makes the next draw clear the screen and paint every cell (Ctrl-L).
     ///
-    /// The clearing is part of that draw's write, so the screen is never seen empty.
+    /// One write does both, so the screen is never seen empty.
     pub fn invalidate(&mut self) {
         self.terminal.backend_mut().clear_next_frame();
-        // Empties the remembered frame, so that every cell differs from it.
+        // Empties the previous frame, so that every cell differs from it.
         self.terminal.swap_buffers();
     }
 
-    /// Gives the terminal back, stops the whole process group, and takes it again on return.
+    /// Leaves the screen, stops the process group, and enters the screen again when continued. Draw
+    /// afterwards.
     ///
-    /// SIGSTOP and the group, not SIGTSTP and ourselves: helix and yazi found that TSTP wedges
-    /// when another program started them, which then waits for a child that is stopped. Draw
-    /// afterwards; the frame is a full one.
+    /// Sends SIGSTOP to the group, not SIGTSTP to the process: helix and yazi found that with TSTP
+    /// a program that started them hangs, waiting for a stopped child.
     ///
-    /// Keep the event stream over it: the stop halts its thread too. When a deadly signal came
-    /// meanwhile the terminal is not taken again, and [`Interruption::Quit`] is waiting.
+    /// Keep the event stream: its thread is stopped too. If a fatal signal arrived meanwhile, the
+    /// screen is not entered, and [`Interruption::Quit`] is in the channel.
     ///
     /// # Errors
     ///
-    /// When the terminal cannot be taken again: treat it as [`Interruption::HungUp`].
+    /// If the screen cannot be entered again: treat it as [`Interruption::HungUp`].
     pub fn suspend(&mut self) -> io::Result<()> {
         self.terminal_state.leave(self.terminal.backend_mut().tty());
         self.terminal_state.stop_process_group();
         self.seen_continues = self.terminal_state.continue_count();
-        if self.terminal_state.is_ending() {
+        if self.terminal_state.is_exiting() {
             return Ok(());
         }
         self.terminal_state
@@ -250,15 +241,14 @@ impl TerminalScreen {
         self.restore_screen()
     }
 
-    /// Sets the modes again after a stop that was not ours (`kill -STOP`, then `fg`), and says
-    /// whether it was such a one.
+    /// Restores the modes after a stop from outside (`kill -STOP`, then `fg`). Returns whether it
+    /// did: then draw.
     ///
-    /// Call it for [`Interruption::Continued`]; after [`TerminalScreen::suspend`] it does nothing,
-    /// as everything is done already. Draw afterwards where it says so.
+    /// Call it on [`Interruption::Continued`]; after [`TerminalScreen::suspend`] it does nothing.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn resume(&mut self) -> io::Result<bool> {
         let continues = self.terminal_state.continue_count();
         if continues == self.seen_continues || self.terminal_state.owner() != Owner::Program {
@@ -271,14 +261,15 @@ impl TerminalScreen {
         Ok(true)
     }
 
-    /// Sets the window's title; the one found at the start comes back when the screen is left.
+    /// Sets the window title; leaving the screen restores the previous one. An unchanged title
+    /// writes nothing.
     ///
-    /// Control characters are dropped here again, though the text should be clean: in a title
-    /// they would end the sequence and begin another. An unchanged title writes nothing.
+    /// Control characters are dropped again, although the text should be clean: they would end the
+    /// sequence and could begin another.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn set_title(&mut self, title: &str) -> io::Result<()> {
         let title = printable_title(title);
         if title == self.title {
@@ -288,60 +279,60 @@ impl TerminalScreen {
         self.write_title()
     }
 
-    /// Sends the terminal a question, apart from any frame; the answer comes with the keys, or
-    /// never.
+    /// Sends a query between frames; a reply arrives with the keys, or never.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
-    pub fn send_query(&mut self, question: &[u8]) -> io::Result<()> {
+    /// If the terminal is gone.
+    pub fn send_query(&mut self, query: &[u8]) -> io::Result<()> {
         self.query_times.send_replace(Some(Instant::now()));
-        self.send(question)
+        self.send(query)
     }
 
-    /// Returns word of when the last question was sent, for whoever reads the answers.
+    /// Returns the time of the last query, for the reader of the replies.
     pub fn query_times(&self) -> watch::Receiver<Option<Instant>> {
         self.query_times.subscribe()
     }
 
-    /// Returns the size of a cell in pixels, as the system knows it; many terminals do not tell.
+    /// Returns the size of a cell in pixels as the kernel reports it; many terminals set none.
     pub fn cell_size(&self) -> Option<CellSize> {
         self.terminal.backend().cell_size()
     }
 
-    /// Asks the terminal to put a text on its clipboard (OSC 52). It never says whether it did.
+    /// Copies a text to the terminal's clipboard (OSC 52). The terminal does not report whether it
+    /// worked.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         self.send_limited(&self.caps.copy_sequence(text))
     }
 
-    /// Asks the terminal to show a notice in its own way, or rings where it has none.
+    /// Shows a desktop notification through the terminal; rings the bell if it has none.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn notify(&mut self, title: &str, body: &str) -> io::Result<()> {
         self.send_limited(&self.caps.notification_sequence(title, body))
     }
 
-    /// Rings the terminal's bell.
+    /// Rings the bell.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub fn ring(&mut self) -> io::Result<()> {
         self.send_limited(osc::BELL)
     }
 
-    /// Gives the terminal back. Dropping does the same; this says it aloud.
+    /// Restores the terminal, as dropping does.
     pub fn leave(self) {
         drop(self);
     }
 
-    /// Sends again what a re-entered terminal has forgotten.
+    /// Repaints the screen and sets the title again.
     fn restore_screen(&mut self) -> io::Result<()> {
         self.invalidate();
         if self.title.is_empty() {
@@ -354,8 +345,7 @@ impl TerminalScreen {
         self.send(format!("\x1b]2;{}\x07", self.title).as_bytes())
     }
 
-    /// Sends what the terminal is asked for; a terminal that takes nothing is not asked without
-    /// end.
+    /// Sends a sequence unless more than [`MAX_PENDING_BYTES`] are unsent.
     fn send_limited(&mut self, sequence: &str) -> io::Result<()> {
         if self.terminal.backend().pending_bytes() > MAX_PENDING_BYTES {
             return Ok(());
@@ -363,13 +353,13 @@ impl TerminalScreen {
         self.send(sequence.as_bytes())
     }
 
-    /// Sends what is no frame, between two of them; nothing while the terminal is not ours.
+    /// Sends a sequence between two frames; nothing while the program does not own the terminal.
     fn send(&mut self, sequence: &[u8]) -> io::Result<()> {
         if self.terminal_state.owner() != Owner::Program {
             return Ok(());
         }
-        let outlet = self.terminal.backend_mut().tty();
-        self.terminal_state.write(outlet, sequence)
+        let tty = self.terminal.backend_mut().tty();
+        self.terminal_state.write(tty, sequence)
     }
 
     fn tty(&mut self) -> &mut NonBlockingTty {
@@ -385,7 +375,7 @@ impl Drop for TerminalScreen {
 
 fn printable_title(text: &str) -> String {
     text.chars()
-        .filter(|char| !char.is_control())
+        .filter(|c| !c.is_control())
         .take(MAX_TITLE_CHARS)
         .collect()
 }

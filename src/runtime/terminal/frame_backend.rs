@@ -1,9 +1,10 @@
-//! Frames become bytes: one piece each, inside a synchronized update, none when nothing changed.
+//! A ratatui backend that sends each frame in one write, inside a synchronized update, and nothing
+//! if nothing changed.
 //!
-//! ratatui's `CrosstermBackend` translates, this wraps it, because on its own it flushes at every
-//! cursor command (several writes a frame), hides the cursor again in every frame, ends an empty
-//! frame with 25 bytes of colour resets, and asks `tput`, found on PATH, for the size when the
-//! ioctl fails: 420 attempts in 3 s on a dead terminal (crossterm 0.29, `terminal/sys/unix.rs`).
+//! It wraps ratatui's `CrosstermBackend`, which alone flushes at every cursor command (several
+//! writes a frame), hides the cursor in every frame, ends an empty frame with 25 bytes of colour
+//! resets, and runs `tput` from PATH for the size if the ioctl fails: 420 times in 3 s on a dead
+//! terminal (crossterm 0.29, `terminal/sys/unix.rs`).
 
 use std::io;
 use std::sync::Arc;
@@ -17,69 +18,66 @@ use super::nonblocking_tty::NonBlockingTty;
 use super::state::TerminalState;
 use crate::runtime::input::CellSize;
 
-/// Nothing is drawn beyond these. A terminal may claim 65535×65535, and two buffers of that many
-/// cells do not fit into any memory (2000×2000 already takes 379 MB).
+/// The largest area drawn. A terminal may report 65535×65535, and two buffers of that many cells
+/// fit in no memory (2000×2000 already takes 379 MB).
 const MAX_SIZE: Size = Size {
     width: 1000,
     height: 500,
 };
 
-/// The terminal shows nothing of what follows…
+/// Terminals that do not know the mode ignore both sequences.
 const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
-/// … until here. Terminals that do not know the mode ignore both.
 const END_UPDATE: &[u8] = b"\x1b[?2026l";
 
-/// Collects a frame's bytes and writes them at its end.
+/// A backend that collects the bytes of a frame and writes them at its end.
 ///
-/// Dropping a ratatui `Terminal` shows the cursor, and prints to standard error when that fails,
-/// which panics on a dead terminal. Over this backend it cannot fail: it only collects.
+/// Dropping a ratatui `Terminal` shows the cursor, and prints to standard error if that fails,
+/// which panics on a dead terminal. With this backend it cannot fail: the bytes are only collected.
 #[derive(Debug)]
 pub(super) struct FrameBackend {
     terminal_state: Arc<TerminalState>,
     tty: NonBlockingTty,
     frame_bytes: Vec<u8>,
-    /// The size assumed if the terminal reports none.
+    /// The size if the terminal reports none.
     assumed_size: Size,
-    /// Whether the cursor is shown; `None` when the terminal was out of our hands.
+    /// `None` if unknown, because the shell had the terminal.
     is_cursor_shown: Option<bool>,
     cursor_position: Option<Position>,
 }
 
 impl FrameBackend {
     pub(super) fn new(
-        guard: Arc<TerminalState>,
-        outlet: NonBlockingTty,
+        terminal_state: Arc<TerminalState>,
+        tty: NonBlockingTty,
         assumed_size: Size,
     ) -> Self {
-        let mut output = Self {
-            terminal_state: guard,
-            tty: outlet,
+        let mut backend = Self {
+            terminal_state,
+            tty,
             assumed_size,
             frame_bytes: Vec::new(),
             is_cursor_shown: None,
             cursor_position: None,
         };
-        output.begin_frame();
-        output
+        backend.begin_frame();
+        backend
     }
 
-    /// Returns the way out, for what is no frame.
+    /// Returns the terminal, for writes between frames.
     pub(super) fn tty(&mut self) -> &mut NonBlockingTty {
         &mut self.tty
     }
 
-    /// Returns how many bytes the terminal has not taken yet.
     pub(super) fn pending_bytes(&self) -> usize {
         self.tty.pending_bytes()
     }
 
-    /// Returns whether the terminal reports no size.
     pub(super) fn is_size_unknown(&self) -> bool {
         tcgetwinsize(self.terminal_state.tty())
             .is_ok_and(|size| size.ws_col == 0 || size.ws_row == 0)
     }
 
-    /// Returns the size of a cell in pixels, where the system knows it.
+    /// Returns the size of a cell in pixels, if the kernel has it.
     pub(super) fn cell_size(&self) -> Option<CellSize> {
         let size = tcgetwinsize(self.terminal_state.tty()).ok()?;
         let width = size.ws_xpixel.checked_div(size.ws_col)?;
@@ -87,7 +85,7 @@ impl FrameBackend {
         (width > 0 && height > 0).then_some(CellSize { width, height })
     }
 
-    /// Drops what was collected and begins the next frame with a cleared screen.
+    /// Discards the collected bytes and starts a frame that clears the screen.
     pub(super) fn clear_next_frame(&mut self) {
         self.begin_frame();
         self.is_cursor_shown = None;
@@ -100,11 +98,11 @@ impl FrameBackend {
         self.frame_bytes.extend_from_slice(BEGIN_UPDATE);
     }
 
-    fn set_cursor_visible(&mut self, shown: bool) {
-        if self.is_cursor_shown != Some(shown) {
-            self.is_cursor_shown = Some(shown);
+    fn set_cursor_visible(&mut self, is_shown: bool) {
+        if self.is_cursor_shown != Some(is_shown) {
+            self.is_cursor_shown = Some(is_shown);
             self.frame_bytes
-                .extend_from_slice(if shown { b"\x1b[?25h" } else { b"\x1b[?25l" });
+                .extend_from_slice(if is_shown { b"\x1b[?25h" } else { b"\x1b[?25l" });
         }
     }
 
@@ -138,7 +136,7 @@ impl Backend for FrameBackend {
         Ok(())
     }
 
-    /// Refuses: the terminal would be asked, and the event reader takes the answer.
+    /// Fails: it would query the terminal, and the event reader would get the reply.
     fn get_cursor_position(&mut self) -> io::Result<Position> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -182,7 +180,7 @@ impl Backend for FrameBackend {
         })
     }
 
-    /// Sends the frame, if it holds anything.
+    /// Sends the frame unless it is empty.
     fn flush(&mut self) -> io::Result<()> {
         if self.frame_bytes.len() == BEGIN_UPDATE.len() {
             return Ok(());

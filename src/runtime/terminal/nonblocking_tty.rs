@@ -1,13 +1,11 @@
-//! The way out to the terminal: bytes go as far as the terminal takes them, and the rest waits
-//! here.
+//! Non-blocking output: writes as much as the terminal accepts and keeps the rest.
 //!
-//! A terminal that reads no more (a connection that stalls, a multiplexer that is stopped) would
-//! hold whoever writes to it in order, for hours, and the loop asks, stores and listens on that
-//! same thread. So nothing here waits but [`Outlet::catch_up`], which the loop awaits beside
-//! everything else, and [`Outlet::send_within`], for a moment.
+//! A terminal that has stopped reading (a stalled connection, a stopped multiplexer) would block a
+//! write for hours, and the event loop runs on the same thread. Only
+//! [`NonBlockingTty::flush_pending`], which the event loop awaits, and
+//! [`NonBlockingTty::send_with_retries`], for a moment, wait.
 //!
-//! It knows nothing of modes and frames, and cleans nothing: what must not reach a terminal is not
-//! given to it.
+//! Bytes are sent as they are: sanitising is the caller's job.
 
 use std::{
     fs::{File, OpenOptions},
@@ -21,53 +19,49 @@ use std::{
 use rustix::{fd::AsFd, fs::OFlags, io::Errno, termios::ttyname};
 use tokio::{net::unix::pipe::Sender, time};
 
-/// How often a terminal that took nothing is tried again, though the system said no word of it.
+/// Interval of retries in case the kernel does not report the terminal as writable.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pause between two tries of [`Outlet::send_within`].
+/// Pause between two tries of [`NonBlockingTty::send_with_retries`].
 const RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// The terminal, opened once more, with the bytes that it has not taken yet.
+/// A second, non-blocking descriptor of the terminal, with the unsent bytes.
 #[derive(Debug)]
 pub(super) struct NonBlockingTty {
-    /// Tokio's name for a writable file that can be waited for; `AsyncFd` cannot be had without
-    /// `unsafe`.
+    /// Tokio's pipe type serves as the asynchronous file, because `AsyncFd` needs `unsafe`.
     tty: Sender,
     pending: Vec<u8>,
 }
 
 impl NonBlockingTty {
-    /// Opens that terminal once more, to write to it without waiting.
-    ///
-    /// Once more, because "without waiting" is a property of the open file, which standard output
-    /// shares with the shell.
+    /// Opens the terminal a second time: `O_NONBLOCK` is a property of the open file, which
+    /// standard output shares with the shell.
     ///
     /// # Errors
     ///
-    /// When there is no terminal, or outside a tokio runtime with I/O.
+    /// If there is no terminal, or no tokio runtime with I/O.
     pub(super) fn open(tty: impl AsFd) -> std::io::Result<Self> {
-        let named = ttyname(tty, Vec::new())
+        let opened = ttyname(tty, Vec::new())
             .map_err(std::io::Error::from)
             .and_then(|name| {
                 open_nonblocking(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes())))
             });
-        let tty = named.or_else(|_| open_nonblocking(Path::new("/dev/tty")))?;
+        let tty = opened.or_else(|_| open_nonblocking(Path::new("/dev/tty")))?;
         Ok(Self {
             tty: Sender::from_file_unchecked(tty)?,
             pending: Vec::new(),
         })
     }
 
-    /// Returns how many bytes the terminal has not taken yet.
     pub(super) fn pending_bytes(&self) -> usize {
         self.pending.len()
     }
 
-    /// Sends bytes after those that wait; what the terminal does not take now waits in turn.
+    /// Sends the pending bytes and these; keeps those that the terminal does not accept now.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         self.pending.extend_from_slice(bytes);
         match self.write_pending() {
@@ -76,12 +70,11 @@ impl NonBlockingTty {
         }
     }
 
-    /// Waits until the terminal has taken everything; for ever when nothing waits. May be dropped
-    /// at any time.
+    /// Sends the pending bytes; never resolves when there are none. Cancel safe.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// If the terminal is gone.
     pub(super) async fn flush_pending(&mut self) -> Result<(), Errno> {
         if self.pending.is_empty() {
             return future::pending().await;
@@ -90,7 +83,7 @@ impl NonBlockingTty {
             tokio::select! {
                 ready = self.tty.writable() => {
                     ready.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-                    // By tokio's own write, which is how it learns that the terminal is full.
+                    // Tokio's own write, because it clears the readiness if the terminal is full.
                     match self.tty.try_write(&self.pending) {
                         Ok(count) => drop(self.pending.drain(..count)),
                         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
@@ -107,51 +100,47 @@ impl NonBlockingTty {
         }
     }
 
-    /// Sends what waits and then those bytes, and waits for a slow terminal: that many pauses of 10
-    /// ms at most.
+    /// Sends the pending bytes and these, with at most that many retries, 10 ms apart.
     ///
-    /// By the number of tries and not by poll(2), which may call a terminal writable that takes
-    /// nothing.
+    /// Retries, not poll(2), which may report a terminal as writable that accepts nothing.
     ///
     /// # Errors
     ///
-    /// `AGAIN` when it did not take them all, else when the terminal is gone.
-    pub(super) fn send_with_retries(&mut self, bytes: &[u8], pauses: usize) -> Result<(), Errno> {
+    /// `AGAIN` if bytes are left, any other error if the terminal is gone.
+    pub(super) fn send_with_retries(&mut self, bytes: &[u8], retries: usize) -> Result<(), Errno> {
         self.pending.extend_from_slice(bytes);
-        for _ in 0..pauses {
+        for _ in 0..retries {
             match self.write_pending() {
                 Err(Errno::AGAIN) => thread::park_timeout(RETRY_DELAY),
-                outcome => return outcome,
+                result => return result,
             }
         }
         self.write_pending()
     }
 
-    /// Forgets what waits.
     pub(super) fn discard(&mut self) {
         self.pending = Vec::new();
     }
 
-    /// Writes as much of what waits as the terminal takes; `AGAIN` when some is left.
+    /// Writes as many pending bytes as the terminal accepts; `AGAIN` if some are left.
     fn write_pending(&mut self) -> Result<(), Errno> {
-        let mut taken = 0;
-        let outcome = loop {
-            let Some(rest) = self.pending.get(taken..).filter(|rest| !rest.is_empty()) else {
+        let mut written = 0;
+        let result = loop {
+            let Some(rest) = self.pending.get(written..).filter(|rest| !rest.is_empty()) else {
                 break Ok(());
             };
             match rustix::io::write(&self.tty, rest) {
                 Ok(0) => break Err(Errno::IO),
-                Ok(count) => taken += count,
+                Ok(count) => written += count,
                 Err(Errno::INTR) => {}
                 Err(errno) => break Err(errno),
             }
         };
-        self.pending.drain(..taken);
-        outcome
+        self.pending.drain(..written);
+        result
     }
 }
 
-/// Opens a terminal for writing, such that no write to it waits.
 pub(super) fn open_nonblocking(path: &Path) -> std::io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new()

@@ -1,37 +1,33 @@
-//! What a terminal is asked for beside the screen, in the words of the one that is there: its
-//! clipboard, a notice.
+//! Escape sequences for the clipboard and for notifications, chosen for the terminal.
 //!
-//! No terminal answers these; those that do not know one pass over it. Pure: text in, bytes out.
+//! No terminal replies to them, and those that do not know a sequence ignore it.
 
 use std::{ffi::OsString, fmt::Write as _};
 
 use crossterm::{Command as _, clipboard::CopyToClipboard};
 
-/// Rings.
 pub(super) const BELL: &str = "\x07";
 
-/// The longest string GNU screen lets through at once, its wrapping included; of a longer one it
-/// shows the rest.
+/// The longest string that GNU screen passes through, in bytes, with its wrapping; it prints the
+/// rest of a longer one.
 const MAX_SCREEN_LEN: usize = 768;
 
-/// What wraps a string for screen.
 const SCREEN_START: &str = "\x1bP";
 const SCREEN_END: &str = "\x1b\\";
 
-/// The longest notice sent, title and body each, in bytes.
+/// In bytes, title and body each.
 const MAX_NOTIFICATION_LEN: usize = 256;
 
-/// How the terminal wants to be spoken to.
+/// The escape sequences that the terminal supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TerminalCaps {
     notify_sequence: NotifySequence,
     multiplexer: Multiplexer,
 }
 
-/// Which sequence shows a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum NotifySequence {
-    /// None that is known of: the bell.
+    /// No notifications.
     #[default]
     Bell,
     /// `OSC 9 ; body` (iTerm2, `ConEmu` and Windows Terminal).
@@ -42,33 +38,26 @@ enum NotifySequence {
     Osc99,
 }
 
-/// What stands between us and the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Multiplexer {
-    /// Nothing.
     #[default]
     None,
-    /// tmux, which lets a sequence through in a wrapping of its own, where `allow-passthrough` is
-    /// on.
+    /// Passes wrapped sequences through if `allow-passthrough` is on.
     Tmux,
-    /// GNU screen, which lets strings through, short ones.
+    /// GNU screen, which passes short wrapped strings through.
     Screen,
 }
 
-/// Which colours the terminal knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorDepth {
-    /// Its own sixteen, as far as anybody knows.
     Sixteen,
-    /// 256.
     Indexed256,
-    /// All.
     TrueColor,
 }
 
 impl ColorDepth {
-    /// Finds it by the environment's variables. What calls itself xterm has 256 for many years now,
-    /// whatever its name says of it.
+    /// Detects it from the environment. Terminals named xterm have had 256 colours for years, with
+    /// or without `256color` in the name.
     pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let text = |name: &str| {
             let value = variable(name).unwrap_or_default();
@@ -91,8 +80,8 @@ impl ColorDepth {
 }
 
 impl TerminalCaps {
-    /// Finds the dialect by the environment's variables. Inside tmux those of the terminal that
-    /// started it count, as far as they are still there.
+    /// Detects them from the environment. Inside tmux the variables are those of the terminal that
+    /// started it, if they are still set.
     pub fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let text = |name: &str| {
             let value = variable(name).unwrap_or_default();
@@ -100,7 +89,7 @@ impl TerminalCaps {
         };
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
         let (term, program) = (text("TERM"), text("TERM_PROGRAM"));
-        let notices = match program.as_str() {
+        let notify_sequence = match program.as_str() {
             "iTerm.app" => NotifySequence::Osc9,
             "WezTerm" | "ghostty" => NotifySequence::Osc777,
             _ if term.contains("kitty") || is_set("KITTY_WINDOW_ID") => NotifySequence::Osc99,
@@ -118,40 +107,37 @@ impl TerminalCaps {
             }
             _ => NotifySequence::Bell,
         };
-        let layer = if is_set("TMUX") {
+        let multiplexer = if is_set("TMUX") {
             Multiplexer::Tmux
         } else if is_set("STY") || term == "screen" || term.starts_with("screen.") {
-            // `screen-256color` is what tmux calls itself too, on another machine where its own
-            // variable is not set.
+            // Not `screen-256color`: tmux uses it too, and over SSH `TMUX` is not set.
             Multiplexer::Screen
         } else {
             Multiplexer::None
         };
         Self {
-            notify_sequence: notices,
-            multiplexer: layer,
+            notify_sequence,
+            multiplexer,
         }
     }
 
-    /// Returns the order to put a text on the clipboard. The text goes in base64, so nothing in it
-    /// can act.
+    /// Returns the sequence that copies a text. Base64 makes the text harmless.
     pub(super) fn copy_sequence(self, text: &str) -> String {
-        let mut order = String::new();
+        let mut sequence = String::new();
         // Writing into a `String` cannot fail.
         CopyToClipboard::to_clipboard_from(text)
-            .write_ansi(&mut order)
+            .write_ansi(&mut sequence)
             .unwrap_or_default();
-        self.multiplexer.wrap(order)
+        self.multiplexer.wrap(sequence)
     }
 
-    /// Returns the order to show a notice.
     pub(super) fn notification_sequence(self, title: &str, body: &str) -> String {
         let (title, body) = (sanitise(title), sanitise(body));
-        let order = match self.notify_sequence {
-            // tmux hands the bell on by itself.
+        let sequence = match self.notify_sequence {
+            // Multiplexers pass the bell through unwrapped.
             NotifySequence::Bell => return BELL.to_owned(),
             NotifySequence::Osc9 => format!("\x1b]9;{title}: {body}\x1b\\"),
-            // Its parts are divided by semicolons.
+            // A semicolon separates the fields.
             NotifySequence::Osc777 => {
                 let title = title.replace(';', ",");
                 format!("\x1b]777;notify;{title};{body}\x1b\\")
@@ -160,18 +146,18 @@ impl TerminalCaps {
                 format!("\x1b]99;i=kietop:d=0;{title}\x1b\\\x1b]99;i=kietop:p=body;{body}\x1b\\")
             }
         };
-        self.multiplexer.wrap(order)
+        self.multiplexer.wrap(sequence)
     }
 }
 
 impl Multiplexer {
-    /// Wraps an order so that it reaches the terminal.
-    fn wrap(self, order: String) -> String {
+    /// Wraps a sequence so that it reaches the terminal.
+    fn wrap(self, sequence: String) -> String {
         match self {
-            Self::None => order,
+            Self::None => sequence,
             Self::Tmux => {
                 let mut wrapped = String::from("\x1bPtmux;");
-                for c in order.chars() {
+                for c in sequence.chars() {
                     if c == '\x1b' {
                         wrapped.push(c);
                     }
@@ -182,18 +168,18 @@ impl Multiplexer {
                 wrapped
             }
             Self::Screen => {
-                // An ST would end the wrapping; BEL ends the same strings. All of an order is ASCII
-                // or a notice's text, which is cut between characters.
-                let order = order.replace("\x1b\\", BELL);
-                let most = MAX_SCREEN_LEN - SCREEN_START.len() - SCREEN_END.len();
+                // ST would end the wrapping; BEL ends the inner string too. Notification text may
+                // not be ASCII, so the cuts are at character boundaries.
+                let sequence = sequence.replace("\x1b\\", BELL);
+                let max_len = MAX_SCREEN_LEN - SCREEN_START.len() - SCREEN_END.len();
                 let mut wrapped = String::new();
-                let mut rest = order.as_str();
-                while let Some((piece, after)) = rest
-                    .split_at_checked(rest.floor_char_boundary(most))
-                    .filter(|(piece, _)| !piece.is_empty())
+                let mut rest = sequence.as_str();
+                while let Some((chunk, tail)) = rest
+                    .split_at_checked(rest.floor_char_boundary(max_len))
+                    .filter(|(chunk, _)| !chunk.is_empty())
                 {
-                    wrapped.extend([SCREEN_START, piece, SCREEN_END]);
-                    rest = after;
+                    wrapped.extend([SCREEN_START, chunk, SCREEN_END]);
+                    rest = tail;
                 }
                 wrapped
             }
@@ -201,8 +187,8 @@ impl Multiplexer {
     }
 }
 
-/// Returns a text without what could end its sequence, short enough to be taken. It is clean
-/// already; here as well, for the same reason as in a title.
+/// Cuts a text to the maximum length and drops control characters, which could end the sequence.
+/// The text should be clean already.
 fn sanitise(text: &str) -> String {
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     text.get(..text.floor_char_boundary(MAX_NOTIFICATION_LEN))
@@ -223,19 +209,19 @@ mod tests {
 
     #[test]
     fn each_terminal_gets_its_own_sequences() {
-        let notice = |variables| caps(variables).notification_sequence("a;b", "c\x1b\\d");
+        let notification = |variables| caps(variables).notification_sequence("a;b", "c\x1b\\d");
 
-        assert_eq!(notice(&[("TERM", "xterm-256color")]), "\x07");
+        assert_eq!(notification(&[("TERM", "xterm-256color")]), "\x07");
         assert_eq!(
-            notice(&[("TERM_PROGRAM", "iTerm.app")]),
+            notification(&[("TERM_PROGRAM", "iTerm.app")]),
             "\x1b]9;a;b: c\\d\x1b\\"
         );
         assert_eq!(
-            notice(&[("TERM", "foot")]),
+            notification(&[("TERM", "foot")]),
             "\x1b]777;notify;a,b;c\\d\x1b\\"
         );
         assert_eq!(
-            notice(&[("TERM", "xterm-kitty")]),
+            notification(&[("TERM", "xterm-kitty")]),
             "\x1b]99;i=kietop:d=0;a;b\x1b\\\x1b]99;i=kietop:p=body;c\\d\x1b\\"
         );
     }
@@ -288,31 +274,35 @@ mod tests {
         assert_eq!(inside.notification_sequence("a", "b"), "\x07");
         assert_eq!(inside.copy_sequence("hi"), "\x1bP\x1b]52;c;aGk=\x07\x1b\\");
         let long = inside.copy_sequence(&"x".repeat(10_000));
-        let pieces: Vec<_> = long.split_inclusive("\x1b\\").collect();
-        assert!(pieces.len() > 10);
-        let inner = |piece: &&str| {
-            assert!(piece.len() <= 768, "{}", piece.len());
-            let inner = piece.strip_prefix("\x1bP").unwrap();
+        let chunks: Vec<_> = long.split_inclusive("\x1b\\").collect();
+        assert!(chunks.len() > 10);
+        let inner = |chunk: &&str| {
+            assert!(chunk.len() <= 768, "{}", chunk.len());
+            let inner = chunk.strip_prefix("\x1bP").unwrap();
             inner.strip_suffix("\x1b\\").unwrap().to_owned()
         };
-        let whole: String = pieces.iter().map(inner).collect();
+        let joined: String = chunks.iter().map(inner).collect();
         let plain = caps(&[]).copy_sequence(&"x".repeat(10_000));
-        assert_eq!(whole, plain.replace("\x1b\\", "\x07"));
+        assert_eq!(joined, plain.replace("\x1b\\", "\x07"));
 
         let kitty = caps(&[("STY", "x"), ("KITTY_WINDOW_ID", "1")]);
-        let notice = kitty.notification_sequence(&"é".repeat(500), &"漢".repeat(500));
+        let notification = kitty.notification_sequence(&"é".repeat(500), &"漢".repeat(500));
         assert!(
-            notice
+            notification
                 .split_inclusive("\x1b\\")
-                .all(|piece| piece.len() <= 768)
+                .all(|chunk| chunk.len() <= 768)
         );
         for (variables, is_wrapped) in [
             (&[("TERM", "screen")][..], true),
             (&[("TERM", "screen-256color")], false),
             (&[("TERM", "screen"), ("TMUX", "x")], false),
         ] {
-            let order = caps(variables).copy_sequence("hi");
-            assert_eq!(order.starts_with("\x1bP\x1b]"), is_wrapped, "{variables:?}");
+            let sequence = caps(variables).copy_sequence("hi");
+            assert_eq!(
+                sequence.starts_with("\x1bP\x1b]"),
+                is_wrapped,
+                "{variables:?}"
+            );
         }
     }
 
@@ -321,10 +311,10 @@ mod tests {
         let all: String = (0..0x300).filter_map(char::from_u32).collect();
         for variables in [&[("TERM", "foot")], &[("TERM", "xterm-kitty")]] {
             for text in [all.as_str(), "\u{9c}\x07\x1b\\\x1b]52;c;x"] {
-                let order = caps(variables).notification_sequence(text, text);
-                let starts = order.matches("\x1b]").count();
-                assert_eq!(order.matches("\x1b\\").count(), starts);
-                let rest = order.replace("\x1b]", "").replace("\x1b\\", "");
+                let sequence = caps(variables).notification_sequence(text, text);
+                let introducers = sequence.matches("\x1b]").count();
+                assert_eq!(sequence.matches("\x1b\\").count(), introducers);
+                let rest = sequence.replace("\x1b]", "").replace("\x1b\\", "");
                 assert!(!rest.contains(|c: char| c.is_control()), "{rest:?}");
             }
         }

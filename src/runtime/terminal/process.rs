@@ -1,17 +1,17 @@
-//! The process as a whole: no core dump with the key in it, and the one way out.
+//! Process settings: no core dumps, no SIGXFSZ; and the exit.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Forbids core dumps, and on Linux also debugging by other processes of the same user.
+/// Disables core dumps, and on Linux also debugging by other processes of the same user.
 ///
-/// The API key lies in memory, and a core file is readable for ever. Call it first in `main`.
-/// A child process inherits the limit, but is dumpable again as soon as it executes.
+/// The API key is in memory, and a core file would keep it. Call this first in `main`. A child
+/// process inherits the limit, but is dumpable again after exec.
 ///
 /// # Errors
 ///
-/// When the kernel refuses; the program can run on, the key is a little less safe.
+/// If the kernel refuses. The program can continue; the key is slightly less safe.
 pub fn harden_process() -> io::Result<()> {
     setrlimit(
         Resource::Core,
@@ -25,14 +25,14 @@ pub fn harden_process() -> io::Result<()> {
     Ok(())
 }
 
-/// Lets a write beyond the limit of a file's size fail, as on a full disk; the signal would end the
-/// process unsaid.
+/// Makes a write beyond the file size limit fail as on a full disk; by default SIGXFSZ ends the
+/// process without a message.
 ///
-/// A child process gets the signal's usual effect back as soon as it executes.
+/// A child process has the default action again after exec.
 ///
 /// # Errors
 ///
-/// When the signal cannot be handled.
+/// If the handler cannot be registered.
 pub fn ignore_file_size_signal() -> io::Result<()> {
     signal_hook::flag::register(
         signal_hook::consts::signal::SIGXFSZ,
@@ -41,13 +41,13 @@ pub fn ignore_file_size_signal() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process now, after the screen was left and the store closed.
+/// Ends the process; call it after leaving the screen and closing the store.
 ///
-/// Returning from `main` would wait for what still runs: dropping a tokio runtime waits for a
-/// name look-up, six seconds of them were measured.
+/// Returning from `main` would wait for running tasks: dropping a tokio runtime waits for DNS
+/// lookups, for six seconds when measured.
 #[expect(
     clippy::exit,
-    reason = "the one place that ends the process; main calls it last"
+    reason = "the only call that ends the process; the last one in main"
 )]
 pub fn exit_now(exit_code: i32) -> ! {
     std::process::exit(exit_code)

@@ -1,8 +1,8 @@
-//! Signals become [`Interruption`]s, and a loop that does not act on them is ended.
+//! Turns signals into [`Interruption`]s, and ends the process if the event loop does not react.
 //!
-//! The default actions leave raw mode and the alternate screen on for TERM, INT, HUP, QUIT and
-//! TSTP alike (measured). A thread of its own takes them, so that neither a stuck loop nor a
-//! write that blocks on a frozen terminal can hold the program.
+//! The default actions for TERM, INT, HUP, QUIT and TSTP all leave raw mode and the alternate
+//! screen on (measured). A separate thread receives the signals, so neither a stuck event loop nor
+//! a write that blocks on a frozen terminal can keep the process alive.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,47 +17,44 @@ use tokio::sync::mpsc;
 
 use super::state::TerminalState;
 
-/// A program ended by signal n reports this much plus n, as shells do.
+/// The exit code after signal n is this plus n, as in shells.
 pub const SIGNAL_EXIT_BASE: i32 = 128;
 
-/// How long the loop may take to end in order: the store's 300 ms and as much again.
+/// Time for an orderly shutdown: more than twice the 300 ms that quitting waits for the store.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// What comes to the loop from outside the keyboard and the network.
+/// A signal, a hang-up or a panic, as the event loop receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interruption {
-    /// HUP, TERM, INT or QUIT: save, leave the screen and finish with 128 + `signal`.
+    /// HUP, TERM, INT or QUIT: save, leave the screen and exit with 128 + `signal`.
     ///
-    /// Within 700 ms, or the terminal is given back and the process ended without the loop; a
-    /// second such signal does that at once.
-    Quit {
-        /// The signal's number.
-        signal: i32,
-    },
-    /// TSTP: call [`Screen::suspend`](super::TerminalScreen::suspend), as for the key.
+    /// After 700 ms, or at a second such signal, the process restores the terminal and ends without
+    /// the event loop.
+    Quit { signal: i32 },
+    /// TSTP: call [`TerminalScreen::suspend`](super::TerminalScreen::suspend), as for the key.
     Suspend,
-    /// CONT: call [`Screen::resume`](super::TerminalScreen::resume), then draw.
+    /// CONT: call [`TerminalScreen::resume`](super::TerminalScreen::resume), then draw.
     Continued,
-    /// WINCH: the window has another size; draw. One waits at a time, until the next draw.
+    /// WINCH: draw. At most one is in the channel until the next draw.
     ///
-    /// crossterm's resize event is not enough: its handler is only there from the first read
-    /// on, and a size changed between entering and reading would never be drawn.
+    /// crossterm's resize event is not enough: its handler is installed at the first read, so a
+    /// change between entering and reading would never be drawn.
     Resized,
-    /// The terminal vanished: save and finish with 129, within a second; nobody sees a frame.
+    /// The terminal is gone: save and exit with 129, within a second.
     HungUp,
-    /// Another thread or a spawned task panicked; the terminal is untouched. One cleaned text
-    /// of one or more lines. Show it or end in order.
+    /// The sanitised text, of one or more lines, of a panic in another thread or a spawned task.
+    /// The terminal is unchanged. Show the text or quit.
     TaskPanicked(String),
 }
 
-/// Starts the thread that takes the signals.
+/// Starts the thread that receives the signals.
 ///
 /// # Errors
 ///
-/// When the handlers cannot be registered or the thread not be started.
+/// If the handlers cannot be registered, or the thread cannot be started.
 pub(super) fn watch(
-    guard: Arc<TerminalState>,
-    loop_: mpsc::Sender<Interruption>,
+    terminal_state: Arc<TerminalState>,
+    interruptions: mpsc::Sender<Interruption>,
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH])?;
     thread::Builder::new()
@@ -65,52 +62,55 @@ pub(super) fn watch(
         .spawn(move || {
             for signal in &mut signals {
                 match signal {
-                    SIGTSTP => send_interruption(&loop_, Interruption::Suspend),
+                    SIGTSTP => send_interruption(&interruptions, Interruption::Suspend),
                     SIGCONT => {
-                        guard.count_continue();
-                        send_interruption(&loop_, Interruption::Continued);
+                        terminal_state.count_continue();
+                        send_interruption(&interruptions, Interruption::Continued);
                     }
-                    SIGWINCH if guard.mark_resized() => {
-                        send_interruption(&loop_, Interruption::Resized);
+                    SIGWINCH if terminal_state.mark_resized() => {
+                        send_interruption(&interruptions, Interruption::Resized);
                     }
                     SIGWINCH => {}
-                    deadly if guard.mark_ending() => {
-                        send_interruption(&loop_, Interruption::Quit { signal: deadly });
-                        exit_after_timeout(&guard, deadly);
+                    fatal if terminal_state.mark_exiting() => {
+                        send_interruption(&interruptions, Interruption::Quit { signal: fatal });
+                        exit_after_timeout(&terminal_state, fatal);
                     }
-                    deadly => force_exit(&guard, deadly),
+                    fatal => force_exit(&terminal_state, fatal),
                 }
             }
         })?;
     Ok(())
 }
 
-/// Sends without waiting. A full queue means a stuck loop, which the limits end.
-pub(super) fn send_interruption(loop_: &mpsc::Sender<Interruption>, interruption: Interruption) {
-    loop_.try_send(interruption).ok();
+/// Sends without waiting. If the channel is full, the event loop is stuck; the time limits end it.
+pub(super) fn send_interruption(
+    interruptions: &mpsc::Sender<Interruption>,
+    interruption: Interruption,
+) {
+    interruptions.try_send(interruption).ok();
 }
 
-/// Waits that long: on a channel that stays silent, as a parked thread may wake early.
+/// Sleeps by waiting on a silent channel, because a parked thread may wake early.
 pub(super) fn sleep(time: Duration) {
-    let (_keep_open, silent) = std_mpsc::channel::<Infallible>();
-    silent.recv_timeout(time).ok();
+    let (_sender, receiver) = std_mpsc::channel::<Infallible>();
+    receiver.recv_timeout(time).ok();
 }
 
-/// Starts the limit; the orderly end is in time when the process is gone before it.
-fn exit_after_timeout(guard: &Arc<TerminalState>, signal: i32) {
-    let later = Arc::clone(guard);
+/// Starts a timer that ends the process, unless it has exited before.
+fn exit_after_timeout(terminal_state: &Arc<TerminalState>, signal: i32) {
+    let state = Arc::clone(terminal_state);
     let timer = thread::Builder::new().name("limit".into()).spawn(move || {
         sleep(SHUTDOWN_TIMEOUT);
-        force_exit(&later, signal);
+        force_exit(&state, signal);
     });
     if timer.is_err() {
-        force_exit(guard, signal);
+        force_exit(terminal_state, signal);
     }
 }
 
-/// Gives the terminal back and ends the process, running no exit handlers: they may wait for a
-/// lock that a blocked thread holds.
-fn force_exit(guard: &TerminalState, signal: i32) -> ! {
-    guard.force_restore();
+/// Restores the terminal and ends the process without exit handlers: they may wait for a lock that
+/// a blocked thread holds.
+fn force_exit(terminal_state: &TerminalState, signal: i32) -> ! {
+    terminal_state.force_restore();
     low_level::exit(SIGNAL_EXIT_BASE + signal)
 }

@@ -1,9 +1,9 @@
-//! What was changed on the terminal, and how it is undone from any thread.
+//! The modes changed on the terminal, and their restoration from any thread.
 //!
-//! Two ways back. `leave` is the orderly one, on the UI thread, and waits a moment for a slow
-//! terminal. `rescue` is for a panic or a limit that ran out, from any thread: it never waits,
-//! because nobody may be reading that terminal (six frames fill a pseudo-terminal). A [`Phase`]
-//! decides which of them acts, so the terminal is given back once.
+//! [`TerminalState::leave`] is the normal way, on the UI thread; it waits a moment for a slow
+//! terminal. [`TerminalState::force_restore`] is for panics and expired time limits, on any thread;
+//! it never waits, because the terminal may have stopped reading (six frames fill a
+//! pseudo-terminal). The [`Owner`] decides which of them acts, so the terminal is restored once.
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _};
@@ -21,54 +21,54 @@ use tokio::sync::watch;
 use super::nonblocking_tty::{NonBlockingTty, open_nonblocking};
 use super::{ColorScheme, MouseCapture};
 
-/// Remembers the window's and the icon's title.
+/// Saves the window and icon title.
 const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
 
-/// Alternate screen, cursor hidden, bracketed paste, word of gaining and losing the focus.
+/// Alternate screen, hidden cursor, bracketed paste, focus reports.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[?1004h";
 
-/// Presses and the wheel, in the form that has no limit at column 223.
+/// Presses and the wheel, in the encoding without a limit at column 223.
 const ENTER_MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
 
-/// Word of going dark or light.
+/// Reports of dark and light mode.
 const ENTER_SCHEME: &[u8] = b"\x1b[?2031h";
 
-/// Undoes all of the above and whatever a frame cut in half may have left open.
+/// Undoes all of the above, and ends what an incomplete frame left open.
 ///
-/// In order: end of a half-written title (ST), end of a synchronized update, colours, mouse (every
-/// form), word of the scheme, focus reports, bracketed paste, alternate screen, cursor, title.
+/// In order: end of an incomplete title (ST), end of a synchronized update, colours, mouse (every
+/// encoding), dark and light reports, focus reports, bracketed paste, alternate screen, cursor,
+/// title.
 const LEAVE: &[u8] = b"\x1b\\\x1b[?2026l\x1b[0m\
     \x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\
     \x1b[?2031l\x1b[?1004l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[23;0t";
 
-/// How often a rescue tries to place [`LEAVE`] beside a writer that holds the terminal.
+/// Tries of a forced restore to write [`LEAVE`] while another process fills the terminal.
 const RESTORE_TRIES: usize = 20;
 
-/// The pause between two such tries, and between two looks at another thread's rescue.
+/// Pause between two such tries, and between two checks for the end of a forced restore.
 const RESTORE_PAUSE: Duration = Duration::from_millis(5);
 
-/// How many pauses of 10 ms an orderly leave grants a terminal that is slow.
-const MAX_LEAVE_PAUSES: usize = 20;
+/// Retries, 10 ms apart, of a normal leave on a slow terminal.
+const MAX_LEAVE_RETRIES: usize = 20;
 
-/// How many pauses an orderly leave waits for a rescue under way: one second.
+/// Pauses of a normal leave that waits for a forced restore: one second.
 const MAX_RESTORE_PAUSES: usize = 200;
 
-/// How many looks, 10 ms each, a suspension waits for its own stop to happen.
+/// Checks, 10 ms apart, whether the process was stopped and continued.
 const MAX_STOP_CHECKS: usize = 50;
 
-/// Who holds the terminal.
+/// The current owner of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Owner {
-    /// The shell: before entering, while suspended, after leaving.
+    /// Before entering, while suspended, after leaving.
     Shell,
-    /// The program.
     Program,
-    /// The UI thread is giving it back.
+    /// The UI thread is restoring it.
     Leaving,
-    /// Some thread is giving it back without waiting for the UI thread.
+    /// A thread is restoring it without waiting for the UI thread.
     ForceRestoring,
-    /// Nobody: it hung up. No byte and no mode is sent any more.
+    /// The terminal is gone: nothing more is written and no mode is set.
     HungUp,
 }
 
@@ -81,22 +81,22 @@ impl Owner {
             Self::ForceRestoring,
         ]
         .into_iter()
-        .find(|phase| *phase as u8 == value)
+        .find(|owner| *owner as u8 == value)
         .unwrap_or(Self::HungUp)
     }
 }
 
-/// The error of a terminal that is gone, the same as the kernel's.
+/// Returns the error that the kernel returns for a terminal that is gone.
 pub(super) fn hung_up_error() -> io::Error {
     Errno::IO.into()
 }
 
-/// Holds the terminal's descriptor and the modes it had.
+/// The terminal's descriptor, owner and original modes.
 #[derive(Debug)]
 pub(super) struct TerminalState {
     tty: OwnedFd,
-    /// The modes to put back. A watch, because the newest value is wanted from any thread and
-    /// no reader waits: the user may change them (`stty`) while the program is suspended.
+    /// The modes to restore. They change when the user runs `stty` while the program is suspended.
+    /// A watch channel, because any thread may need the latest value without waiting.
     saved_modes: watch::Sender<Termios>,
     mouse: MouseCapture,
     color_scheme: ColorScheme,
@@ -108,10 +108,9 @@ pub(super) struct TerminalState {
 }
 
 impl TerminalState {
-    /// Finds the terminal and notes its modes; changes nothing.
-    ///
-    /// Standard output when it is one, else `/dev/tty`.
-    pub(super) fn open(mouse: MouseCapture, scheme: ColorScheme) -> io::Result<Self> {
+    /// Opens the terminal (standard output if it is one, else `/dev/tty`) and saves its modes;
+    /// changes nothing.
+    pub(super) fn open(mouse: MouseCapture, color_scheme: ColorScheme) -> io::Result<Self> {
         let stdout = io::stdout();
         let tty: OwnedFd = if stdout.is_terminal() {
             stdout.as_fd().try_clone_to_owned()?
@@ -122,12 +121,12 @@ impl TerminalState {
                 .open("/dev/tty")?
                 .into()
         };
-        let saved = tcgetattr(&tty)?;
+        let modes = tcgetattr(&tty)?;
         Ok(Self {
             tty,
-            saved_modes: watch::Sender::new(saved),
+            saved_modes: watch::Sender::new(modes),
             mouse,
-            color_scheme: scheme,
+            color_scheme,
             owner: AtomicU8::new(Owner::Shell as u8),
             continue_count: AtomicU32::new(0),
             is_exiting: AtomicBool::new(false),
@@ -148,33 +147,32 @@ impl TerminalState {
         thread::current().id() == self.ui_thread
     }
 
-    /// Notes that the terminal hung up: from here on it is not touched.
+    /// Records that the terminal is gone; it is not used any more.
     pub(super) fn mark_hung_up(&self) {
         self.set_owner(Owner::HungUp);
     }
 
-    /// Notes a deadly signal: a suspension that ends now must not take the terminal again.
-    /// Returns whether it was the first.
-    pub(super) fn mark_ending(&self) -> bool {
+    /// Records a fatal signal, so that a suspended program does not enter the screen again.
+    /// Returns whether it is the first one.
+    pub(super) fn mark_exiting(&self) -> bool {
         !self.is_exiting.swap(true, Ordering::SeqCst)
     }
 
-    pub(super) fn is_ending(&self) -> bool {
+    pub(super) fn is_exiting(&self) -> bool {
         self.is_exiting.load(Ordering::SeqCst)
     }
 
-    /// Notes a SIGWINCH. Returns whether it was the first since [`Guard::take_resize`]: a storm
-    /// of them must not fill the loop's queue and keep a deadly signal out.
+    /// Records a SIGWINCH. Returns whether it is the first since [`TerminalState::clear_resized`]:
+    /// many of them must not fill the channel, or a fatal signal would be lost.
     pub(super) fn mark_resized(&self) -> bool {
         !self.is_resized.swap(true, Ordering::SeqCst)
     }
 
-    /// Says that the size is about to be read again.
+    /// Resets [`Self::mark_resized`]; call this before reading the size.
     pub(super) fn clear_resized(&self) {
         self.is_resized.store(false, Ordering::SeqCst);
     }
 
-    /// Counts a SIGCONT.
     pub(super) fn count_continue(&self) {
         self.continue_count.fetch_add(1, Ordering::SeqCst);
     }
@@ -183,41 +181,40 @@ impl TerminalState {
         self.continue_count.load(Ordering::SeqCst)
     }
 
-    /// Takes the terminal, noting the modes it has now as those to put back.
+    /// Saves the current modes, then sets raw mode and enters the alternate screen.
     ///
-    /// Modes first: when the program is in the background this is where the kernel stops it,
-    /// before a byte has reached the shell's screen.
-    pub(super) fn enter(&self, outlet: &mut NonBlockingTty) -> io::Result<()> {
+    /// Raw mode first: there the kernel stops a program in the background, before a byte reaches
+    /// the shell's screen.
+    pub(super) fn enter(&self, tty: &mut NonBlockingTty) -> io::Result<()> {
         if self.owner() == Owner::HungUp {
             return Err(hung_up_error());
         }
         self.saved_modes.send_replace(tcgetattr(&self.tty)?);
         self.set_owner(Owner::Program);
         let entered = crossterm::terminal::enable_raw_mode()
-            .and_then(|()| self.write(outlet, &[PUSH_TITLE, &self.mode_sequences()].concat()));
+            .and_then(|()| self.write(tty, &[PUSH_TITLE, &self.mode_sequences()].concat()));
         if entered.is_err() {
-            self.leave(outlet);
+            self.leave(tty);
         }
         entered
     }
 
-    /// Sets every mode again without noting the present ones: after a stop that was not ours
-    /// they are the shell's, or raw already.
-    pub(super) fn reapply_modes(&self, outlet: &mut NonBlockingTty) -> io::Result<()> {
+    /// Sets every mode again without saving the current ones: after a stop from outside they are
+    /// the shell's, or already raw.
+    pub(super) fn reapply_modes(&self, tty: &mut NonBlockingTty) -> io::Result<()> {
         let mut raw = self.saved_modes.borrow().clone();
         raw.make_raw();
         tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
-        self.write(outlet, &self.mode_sequences())
+        self.write(tty, &self.mode_sequences())
     }
 
-    /// Gives the terminal back in order; does nothing when it is not ours any more.
+    /// Restores the terminal; does nothing if the program does not own it.
     ///
-    /// What the terminal has not taken yet goes out first; a terminal that takes nothing for a
-    /// moment loses it, as in a rescue. Errors are ignored, for there is nothing left to do about
-    /// them, and nobody to tell.
-    pub(super) fn leave(&self, outlet: &mut NonBlockingTty) {
+    /// Pending bytes are sent first, and discarded if the terminal does not accept them within a
+    /// moment. Errors are ignored: nothing can be done about them.
+    pub(super) fn leave(&self, tty: &mut NonBlockingTty) {
         if !self.change_owner(&[Owner::Program], Owner::Leaving) {
-            // The process must not end under a rescue: that thread is faster than this second.
+            // The process must not exit during a forced restore, which takes less than a second.
             for _ in 0..MAX_RESTORE_PAUSES {
                 if self.owner() != Owner::ForceRestoring {
                     break;
@@ -227,18 +224,16 @@ impl TerminalState {
             return;
         }
         self.restore_modes();
-        // Keeps crossterm's own notion of the mode in step, so a later enter works.
+        // Resets crossterm's record of the mode, so that a later `enter` works.
         crossterm::terminal::disable_raw_mode().ok();
-        if outlet.send_with_retries(LEAVE, MAX_LEAVE_PAUSES) == Err(Errno::AGAIN) {
+        if tty.send_with_retries(LEAVE, MAX_LEAVE_RETRIES) == Err(Errno::AGAIN) {
             self.force_leave();
         }
-        outlet.discard();
+        tty.discard();
         self.change_owner(&[Owner::Leaving], Owner::Shell);
     }
 
-    /// Gives the terminal back at once, from any thread, without ever waiting for it.
-    ///
-    /// What the terminal has not read yet is discarded.
+    /// Restores the terminal at once, from any thread, without waiting. Unread output is discarded.
     pub(super) fn force_restore(&self) {
         if !self.change_owner(&[Owner::Program, Owner::Leaving], Owner::ForceRestoring) {
             return;
@@ -248,10 +243,10 @@ impl TerminalState {
         self.change_owner(&[Owner::ForceRestoring], Owner::Shell);
     }
 
-    /// Stops every process of our group and returns when it was continued.
+    /// Stops the process group and returns when it is continued.
     ///
-    /// The kernel may deliver the stop a little after the call when this is not the main thread,
-    /// and running on meanwhile would take the terminal again before the stop.
+    /// Outside the main thread the kernel may deliver the stop shortly after the call; without the
+    /// wait, the screen would be entered again before the stop.
     pub(super) fn stop_process_group(&self) {
         let before = self.continue_count();
         if kill_current_process_group(Signal::STOP).is_err() {
@@ -265,12 +260,12 @@ impl TerminalState {
         }
     }
 
-    /// Writes through the outlet, without waiting; a terminal that is gone is noted.
-    pub(super) fn write(&self, outlet: &mut NonBlockingTty, bytes: &[u8]) -> io::Result<()> {
-        outlet.send(bytes).map_err(|errno| self.record_error(errno))
+    /// Writes without waiting; records if the terminal is gone.
+    pub(super) fn write(&self, tty: &mut NonBlockingTty, bytes: &[u8]) -> io::Result<()> {
+        tty.send(bytes).map_err(|errno| self.record_error(errno))
     }
 
-    /// Turns the kernel's word for a dead terminal into a phase, and any error into ours.
+    /// Converts an error, and records if it means that the terminal is gone.
     pub(super) fn record_error(&self, errno: Errno) -> io::Error {
         if matches!(errno, Errno::IO | Errno::NXIO) {
             self.mark_hung_up();
@@ -278,10 +273,10 @@ impl TerminalState {
         errno.into()
     }
 
-    /// Throws away what the terminal has not read, and sends [`LEAVE`] into the room this makes.
+    /// Discards unread output and writes [`LEAVE`] into the space.
     ///
-    /// Through a descriptor of its own, as it may run beside any other use. Another program of
-    /// this terminal may be blocked in a write and take the room first, hence the tries.
+    /// It opens its own descriptor, as other threads may use the first. It tries several times,
+    /// because another process that is blocked in a write may take the space.
     fn force_leave(&self) {
         tcflush(&self.tty, QueueSelector::OFlush).ok();
         let Ok(tty) = open_nonblocking(Path::new("/dev/tty")) else {
@@ -303,7 +298,6 @@ impl TerminalState {
         tcsetattr(&self.tty, OptionalActions::Now, &self.saved_modes.borrow()).ok();
     }
 
-    /// Returns what sets every mode.
     fn mode_sequences(&self) -> Vec<u8> {
         let mouse = match self.mouse {
             MouseCapture::Off => &b""[..],
@@ -316,15 +310,15 @@ impl TerminalState {
         [ENTER, mouse, scheme].concat()
     }
 
-    fn set_owner(&self, phase: Owner) {
-        self.owner.store(phase as u8, Ordering::SeqCst);
+    fn set_owner(&self, owner: Owner) {
+        self.owner.store(owner as u8, Ordering::SeqCst);
     }
 
-    /// Steps to `next` when the phase is one of `from`; tells whether it did.
+    /// Sets the owner to `next` if it is one of `from`; returns whether it did.
     fn change_owner(&self, from: &[Owner], next: Owner) -> bool {
-        from.iter().any(|phase| {
+        from.iter().any(|owner| {
             self.owner
-                .compare_exchange(*phase as u8, next as u8, Ordering::SeqCst, Ordering::SeqCst)
+                .compare_exchange(*owner as u8, next as u8, Ordering::SeqCst, Ordering::SeqCst)
                 .is_ok()
         })
     }
@@ -335,15 +329,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_phase_round_trips() {
-        for phase in [
+    fn every_owner_round_trips() {
+        for owner in [
             Owner::Shell,
             Owner::Program,
             Owner::Leaving,
             Owner::ForceRestoring,
             Owner::HungUp,
         ] {
-            assert_eq!(Owner::from_u8(phase as u8), phase);
+            assert_eq!(Owner::from_u8(owner as u8), owner);
         }
     }
 
