@@ -106,17 +106,18 @@ fn strip_text(source: &str) -> String {
             after.find('\n')
         } else if after.starts_with("'\"'") {
             Some(3)
-        } else if after.starts_with('"') && is_raw {
-            let end = format!("\"{}", "#".repeat(hashes));
-            after[1..].find(&end).map(|len| 1 + len + end.len())
-        } else if after.starts_with('"') {
+        } else if let Some(string) = after.strip_prefix('"') {
+            let end = format!("\"{}", "#".repeat(if is_raw { hashes } else { 0 }));
             let mut is_escaped = false;
-            let is_end = |c: char| {
-                let ends = c == '"' && !is_escaped;
-                is_escaped = c == '\\' && !is_escaped;
+            let is_end = |(at, c): &(usize, char)| {
+                let ends = !is_escaped && string[*at..].starts_with(&end);
+                is_escaped = !is_raw && *c == '\\' && !is_escaped;
                 ends
             };
-            after[1..].find(is_end).map(|len| len + 2)
+            string
+                .char_indices()
+                .find(is_end)
+                .map(|(at, _)| 1 + at + end.len())
         } else {
             Some(1)
         };
