@@ -36,11 +36,12 @@
 //! | a key | the row in `app/keymap/table.rs`, its arm in `app/update/keys.rs` |
 //! | a message, an error, a journal line | `messages/`, by where it appears |
 //! | a status word, its colour | `ui/theme.rs`; when a task has it: [`domain::status`] |
-//! | a column of the list | `ui/list/row.rs` |
+//! | a column of the list | `ui/list/row.rs`; to sort by it: `domain/query/order.rs` |
 //! | a field of the details, a dialog | `ui/detail/info.rs`, `ui/overlay/` with `app/state/` |
 //! | poll intervals, retries | [`domain::schedule`]; of the account: `app/update/backoff.rs` |
+//! | retries of downloads | [`domain::download`] |
 //! | a column on disk | `adapters/store/schema.rs` (migration), `adapters/store/rows.rs` |
-//! | a family of tasks | [`domain::task::Family`], a decoder as `adapters/kie/luma_modify.rs` |
+//! | a family of tasks | [`domain::task::Family`], a decoder like `adapters/kie/luma_modify.rs` |
 //! | a clipboard tool, a browser | `adapters/clipboard.rs`, `adapters/desktop.rs` |
 //! | a setting | `config/check.rs`, `assets/config.toml`, `assets/config.schema.json` |
 //! | a command | its file in `cli/`, the enum in `cli.rs`, its arm in `main.rs` |
@@ -71,9 +72,9 @@
 //!   ([`adapters::frames`]).
 //! - Pixels stay in the runtime. One preview is made at a time, and a late one is recognised by its
 //!   [id](domain::preview::PreviewId).
-//! - An idle event loop wakes once a minute, to update ages; with an empty list never. The folder
-//!   of the list is also checked every five seconds (macOS: every second), because unmounting a
-//!   disk sends no event ([`adapters::store::watch`]).
+//! - An idle event loop wakes once a minute, to update ages; with an empty list it never wakes. The
+//!   folder of the list is also checked every five seconds (macOS: every second), because
+//!   unmounting a disk sends no event ([`adapters::store::watch`]).
 //!
 //! # Where this differs from what you would expect, and why
 //!
@@ -91,7 +92,8 @@
 //!   the first check: no disk and no key command delays the first frame.
 //! - **The theme `auto` does not wait** for the terminal's background colour. The first frame uses
 //!   colours that read on both; on a light background darker ones follow.
-//! - **Frames from ffmpeg are plain pixel maps**, not PNG: the bytes read bound their size.
+//! - **Frames from ffmpeg are plain pixel maps**, not PNG: the number of bytes read limits their
+//!   size.
 //! - **The terminal is asked for its graphics support** when the first preview is requested, and
 //!   its reply is read with the keys, so no key is lost and no start waits. `ratatui-image` draws;
 //!   its own query is not used.
@@ -104,8 +106,9 @@
 //!   (`adapters::file_limiter::limited_client`), and five requests are counted over
 //!   [slightly more](domain::schedule::RATE_WINDOW) than a second, because evenly sent requests do
 //!   not arrive evenly.
-//! - **Offline, the network is tried at least once a minute.** Other errors back off to ten minutes
-//!   after an hour. Only a rate limit (429 and its kind) cannot be retried with `r`.
+//! - **Offline, the network is tried at least once a minute.** After an hour of other errors, the
+//!   wait grows to at most ten minutes. Only a rate limit (429 and similar codes) cannot be retried
+//!   with `r`.
 //! - **A refused certificate is tried again every five minutes**, since someone else usually fixes
 //!   it. The key is never sent over such a connection.
 //! - **A failed generation (code 501) is not checked again**: the state is final, so a second

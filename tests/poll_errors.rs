@@ -740,7 +740,7 @@ fn manual_checks_wait_for_a_permit_while_paused() {
     deny_poll(&mut story, DenyReason::TaskBusy, SECOND);
     assert_eq!(
         story.message(),
-        "Another kietop is refreshing it; the result will show here."
+        "Another kietop is refreshing it; the result will appear here."
     );
     story.advance(MINUTE);
     assert_eq!(story.poll_count(), 2);

@@ -1229,7 +1229,7 @@ fn a_backoff_is_lifted_by_external_success() {
     story.press(&["R"]);
     assert_eq!(
         story.message(),
-        "The server rejected the others for good. Press r to try one of them again."
+        "The server rejected the others permanently. Press r to try one of them again."
     );
 
     story.advance(SECOND);

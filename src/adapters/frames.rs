@@ -114,16 +114,16 @@ impl FrameReader for Ffmpeg {
 /// A process and its descendants; killed when dropped.
 struct ProcessGroup {
     child: Child,
-    /// The pipe that the watcher reads; the process itself may be reaped before.
-    _lifeline: Option<ChildStdin>,
+    /// The pipe that the watcher reads; open until this is dropped, even if ffmpeg has exited.
+    _watcher_pipe: Option<ChildStdin>,
 }
 
 impl ProcessGroup {
     fn new(mut child: Child) -> Self {
-        let lifeline = child.stdin.take();
+        let watcher_pipe = child.stdin.take();
         Self {
             child,
-            _lifeline: lifeline,
+            _watcher_pipe: watcher_pipe,
         }
     }
 
@@ -143,7 +143,7 @@ impl ProcessGroup {
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        // Without an id it was reaped.
+        // The id is `None` once the process is reaped.
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
             let signal = rustix::process::Signal::KILL;

@@ -64,7 +64,7 @@ pub enum PollError {
     WrongAddress,
     /// The server does not know the task (yet).
     NotFound,
-    /// The server rejects the task for good: 400, 422, 451, 505.
+    /// The server rejects the task permanently: 400, 422, 451, 505.
     Rejected {
         code: i64,
         message: CleanText,

@@ -28,8 +28,8 @@ pub const MAX_IN_FLIGHT: usize = 4;
 pub const MAX_PER_SECOND: usize = 5;
 
 /// The time over which they are counted: a tenth more than a second, because evenly sent requests
-/// do not arrive evenly. Counted over a second, a server saw nine in one (measured over an hour):
-/// the last of one burst arrived late, the first of the next on time.
+/// do not arrive evenly. With a window of one second, a server counted nine in one second (measured
+/// over an hour): the last of one burst arrived late, the first of the next on time.
 pub const RATE_WINDOW: Duration = Duration::from_millis(1100);
 
 /// The time after which an unanswered check counts as lost. Longer than each timeout of the
@@ -98,7 +98,7 @@ pub enum PollState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     Finished,
-    /// The server rejected the task for good.
+    /// The server rejected the task permanently.
     Rejected,
 }
 

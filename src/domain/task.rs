@@ -282,7 +282,8 @@ pub enum Merge {
     Changed,
     /// The state is the same; details may have been added.
     Unchanged,
-    /// The answer told less than is known and was ignored: a finished task never goes back.
+    /// The answer contained less than is known and was ignored: a finished task never becomes
+    /// unfinished.
     Ignored,
 }
 

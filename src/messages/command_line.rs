@@ -7,7 +7,7 @@ use crate::domain::{
     task::TaskId,
 };
 
-/// Use of a command that changes the list with `--read-only`.
+/// A command that changes the list was called with `--read-only`.
 pub const READ_ONLY: &str = "This command cannot be used with --read-only.";
 
 /// Start of the dashboard without a terminal.
@@ -38,17 +38,17 @@ pub fn cannot_write_stdout(error: &impl Display) -> String {
     format!("Cannot write to standard output: {error}.")
 }
 
-/// An option that the simulator has no use for.
+/// An option that `demo` and `simulate` reject.
 pub fn not_for_simulator(option: &str, command: &str) -> String {
     format!("{option} cannot be used with {command}, which has its own server and list.")
 }
 
-/// The reason for clap that a number is rejected.
+/// The reason why a number is rejected, for clap.
 pub fn out_of_range(min: impl Display, max: impl Display) -> String {
     format!("must be {min} to {max}")
 }
 
-/// The reason for clap that a duration is rejected.
+/// The reason why a duration is rejected, for clap.
 pub const NOT_A_DURATION: &str = "not a duration; examples: 90s, 15m, 2h30m, 1d";
 
 // The list
@@ -83,7 +83,7 @@ pub fn removed_from_list(task: &TaskId) -> String {
 
 // Base folders and environment
 
-pub const SET_HOME: &str = "set HOME, or name files and folders by options";
+pub const SET_HOME: &str = "set HOME, or give files and folders as options";
 pub const GIVE_ABSOLUTE_PATH: &str = "give an absolute path";
 
 pub fn not_utf8(variable: &str) -> String {
@@ -115,7 +115,7 @@ pub fn add_failed(not_added: usize, added: usize, reason: &str) -> String {
         1 => "1 id was not added".to_owned(),
         count => format!("{count} ids were not added"),
     };
-    format!("{not_added}, {added} were: {reason}")
+    format!("{not_added} ({added} added): {reason}")
 }
 
 /// An added id that differs from another one in case only.

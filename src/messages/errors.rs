@@ -97,7 +97,7 @@ impl PollError {
                 "Try another network (VPN, data center, login page?). Retrying automatically."
             }
             Self::OutOfCredits => "Add credits at https://kie.ai; retrying automatically.",
-            Self::RateLimited { .. } => "Polling continues, more slowly.",
+            Self::RateLimited { .. } => "Checks continue, more slowly.",
             Self::Maintenance => "Retrying automatically.",
             Self::Redirected(_) | Self::WrongAddress => "Check the API address (KIETOP_API_URL).",
             Self::NotFound => "Is the id complete, and from this account?",
@@ -205,7 +205,7 @@ impl Anomaly {
     }
 }
 
-/// The text follows "Not saved: " and the like, and has no full stop.
+/// The text follows a prefix such as "Not saved: ", and has no full stop.
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -226,14 +226,14 @@ impl fmt::Display for StoreError {
             ),
             Self::Disk(why) => write!(
                 f,
-                "the disk of the list file failed: {why}; check it, or use a file on another disk with --store"
+                "the disk of the list file cannot be used: {why}; check it, or use a file on another disk with --store"
             ),
             Self::Damaged(why) => write!(f, "the list file is damaged: {why}"),
             Self::NewerVersion { found, known } => write!(
                 f,
                 "the list file has version {found}, this kietop supports {known}; update kietop or use another file with --store"
             ),
-            Self::Other(why) => write!(f, "the list file failed: {why}"),
+            Self::Other(why) => write!(f, "the list file cannot be used: {why}"),
         }
     }
 }

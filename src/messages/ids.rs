@@ -47,12 +47,12 @@ pub const TOO_SHORT: &str = "too short for a task id; give the whole id.";
 pub const SECRET_IN_ARGUMENT: &str =
     "An argument contains a key or token, not a task id; nothing was added.";
 
-/// Counts the values with the shape of an id but without a name, in a text that names tasks.
+/// Counts the values that look like ids but have no field name, in a text with named ids.
 pub fn unnamed_values(count: usize) -> String {
     match count {
-        1 => "1 value like an id without a name (to add it: kietop add ID)".to_owned(),
+        1 => "1 unnamed value that looks like an id (to add it: kietop add ID)".to_owned(),
         count => {
-            format!("{count} values like ids without a name (to add one: kietop add ID)")
+            format!("{count} unnamed values that look like ids (to add one: kietop add ID)")
         }
     }
 }

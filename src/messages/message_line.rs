@@ -148,7 +148,7 @@ pub fn removed(tasks: &str) -> String {
 pub const NO_TASK_TO_LABEL: &str = "No task to label.";
 pub const LABEL_NOT_RESTORED: &str = "Label not restored: the task is no longer on the list.";
 
-/// Reports the new label of `count` tasks; `None` is a removed one.
+/// Reports the new label of `count` tasks; `None` if it was removed.
 pub fn label_changed(label: Option<&str>, count: usize) -> String {
     match (label, count) {
         (Some(label), 1) => format!("Label set to \"{label}\"."),
@@ -158,7 +158,7 @@ pub fn label_changed(label: Option<&str>, count: usize) -> String {
     }
 }
 
-/// Reports the undo of a label change; `None` is a task that had no label before.
+/// Reports the undo of a label change; `None` if the task had none before.
 pub fn label_restored(label: Option<&str>) -> String {
     match label {
         Some(label) => format!("Label restored to \"{label}\"."),
@@ -219,14 +219,15 @@ pub fn size_unknown(width: u16, height: u16) -> String {
 // Polling.
 
 pub const SERVER_RECOVERED: &str = "The server is responding again.";
-pub const POLLING_RESUMED: &str = "Polling resumed.";
-pub const POLLING_PAUSED: &str = "Paused: no automatic polling.";
+pub const POLLING_RESUMED: &str = "Checks resumed.";
+pub const POLLING_PAUSED: &str = "Paused: no automatic checks.";
 pub const NO_TASK_TO_REFRESH: &str = "No task to refresh.";
 pub const NO_TASKS_YET: &str = "No tasks yet.";
 pub const ALREADY_REFRESHING: &str = "Already being refreshed.";
-pub const OTHERS_REJECTED: &str = "The server rejected the others for good.";
+pub const OTHERS_REJECTED: &str = "The server rejected the others permanently.";
 pub const ALL_FINISHED: &str = "All tasks are finished: nothing to refresh.";
-pub const REFRESHED_BY_OTHER: &str = "Another kietop is refreshing it; the result will show here.";
+pub const REFRESHED_BY_OTHER: &str =
+    "Another kietop is refreshing it; the result will appear here.";
 
 pub fn refreshing(tasks: &str) -> String {
     format!("Refreshing {tasks}.")
@@ -244,7 +245,7 @@ pub fn refresh_blocked(reason: &str, wait_secs: f64) -> String {
 /// Reports the poll intervals; `limit` is "fastest" or "slowest" where they cannot change further.
 pub fn poll_intervals([young, steady, late]: [u64; 3], limit: Option<&str>) -> String {
     let limit = limit.map_or_else(String::new, |limit| format!(" That is the {limit}."));
-    format!("Polling every {young}s (first 2 min), {steady}s, {late}s (late).{limit}")
+    format!("Checking every {young}s (first 2 min), {steady}s, {late}s (late).{limit}")
 }
 
 // Opening, comparing and copying.
@@ -414,7 +415,7 @@ pub fn task_finished(title: &str, status: Status) -> Option<String> {
     Some(sentence)
 }
 
-/// Returns the word for a task's state in the counts below, from the state's name.
+/// Returns the status word that [`tasks_finished`] counts, from the name of a state.
 pub fn finished_word(name: &'static str) -> &'static str {
     match name {
         "succeeded" => "ready",

@@ -106,9 +106,9 @@ pub fn link_expired(open: &str) -> String {
     )
 }
 
-pub fn is_id_right(check: &str) -> String {
+pub fn id_question(check: &str) -> String {
     format!(
-        "Is the id complete and of this account? {}",
+        "Is the id complete, and from this account? {}",
         press_to_check(check)
     )
 }

@@ -65,7 +65,7 @@ impl JournalEvent {
     }
 }
 
-/// Returns the text for a change to the state of that name, which may be a newer program's.
+/// Returns the text for a change to the state of that name, which may be from a newer kietop.
 fn describe_state(name: &str) -> String {
     match name {
         "succeeded" => "finished".to_owned(),

@@ -22,9 +22,9 @@ use crate::{
 /// The measurements taken while a frame was drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DrawResult {
-    /// The largest scroll offset of the text on the screen; part of `Msg::Measured`.
+    /// The largest scroll offset of the text on the screen; part of `Msg::LayoutMeasured`.
     pub max_scroll: u16,
-    /// The size of each preview of the selected task; part of `Msg::Measured`.
+    /// The size of each preview of the selected task; part of `Msg::LayoutMeasured`.
     pub preview_area: Option<CellArea>,
     /// The position of the previews; `None` while a dialog covers them.
     pub preview_placement: Option<PreviewPlacement>,

@@ -175,7 +175,9 @@ async fn polling_continues_when_the_store_fails() {
         "{last}"
     );
     assert!(
-        last.contains("Not saved: the list file failed: reading or writing it crashed (a bug)"),
+        last.contains(
+            "Not saved: the list file cannot be used: reading or writing it crashed (a bug)"
+        ),
         "{last}"
     );
 }

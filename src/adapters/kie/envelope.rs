@@ -168,7 +168,7 @@ impl ApiReply {
         match (code, message) {
             (404, None) => PollError::WrongAddress,
             (407 | 511, _) => PollError::Blocked(code),
-            // Only the API may reject a task for good, not a gateway in front of it.
+            // Only the API may reject a task permanently, not a gateway in front of it.
             (400 | 422, None) => self.server_error(code, empty_text()),
             (451 | 505, message) => self.server_error(code, message.unwrap_or_else(empty_text)),
             (_, message) => self.error_for_code(code, message.unwrap_or_else(empty_text)),

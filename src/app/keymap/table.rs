@@ -553,7 +553,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c(' ')],
         ADD,
         "toggle",
-        "in the add dialog: skip or take an id",
+        "in the add dialog: pick or skip an id",
     ),
     bind(
         KeyGroup::Dialogs,

@@ -44,8 +44,8 @@ impl Diagnostics {
     /// Returns how far our clock is ahead of the server's (negative: behind); `None` until there
     /// are enough samples.
     ///
-    /// The smallest of the last few samples: a slow or cached answer suggests a difference where
-    /// there is none, and none hides one.
+    /// The smallest of the last few samples: a slow or cached answer can suggest a difference that
+    /// does not exist, but cannot hide one that does.
     pub fn clock_gap(&self) -> Option<SignedDuration> {
         let smallest = self.clock_gaps.iter().min_by_key(|gap| gap.unsigned_abs());
         smallest

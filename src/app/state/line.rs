@@ -4,8 +4,8 @@ use tui_input::{Input, InputRequest};
 
 use crate::domain::text::{self, CleanText};
 
-/// Types a character unless the line is full, or the character is invisible, unsafe, or one
-/// combining mark too many.
+/// Inserts a character unless the line is full, or the character is invisible, unsafe, or a
+/// combining mark beyond the limit.
 pub(super) fn insert(line: &mut Input, c: char, max_len: usize) {
     if line.value().len() + c.len_utf8() > max_len || text::is_unsafe(c) {
         return;

@@ -269,8 +269,8 @@ fn switch_tab(state: &mut State, direction: Direction, now: Now) {
     }
 }
 
-/// Shows the next or previous task in full-screen details. A task that has left the tab keeps its
-/// position in it.
+/// Shows the next or previous task in full-screen details. If the task has left the tab, its former
+/// position counts.
 fn show_adjacent_task(state: &mut State, direction: Direction, now: Now) {
     let MainScreen::Detail { scroll, .. } = &mut state.screen else {
         return;
@@ -298,8 +298,8 @@ fn show_detail(state: &mut State, now: Now) {
     show_page(state, DetailPage::Info, now);
 }
 
-/// Shows the raw response; if it is shown already, goes back to the previous screen, else to the
-/// info page.
+/// Shows the raw response; if it is already shown, returns to the screen it was opened from, or to
+/// the info page.
 fn show_raw(state: &mut State, now: Now) {
     let before = state.screen;
     match before {
@@ -458,12 +458,12 @@ fn change_poll_speed(state: &mut State, speed: Speed, now: Now) {
     let text = message_line::poll_intervals(seconds, limit);
     reply(state, Severity::Info, text, now);
     if matches!(speed, Speed::Faster) {
-        pull_polls_forward(state, now);
+        apply_shorter_intervals(state, now);
     }
 }
 
-/// Pulls polls of a slower interval forward, so that a faster one applies at once.
-fn pull_polls_forward(state: &mut State, now: Now) {
+/// Reschedules polls that are due later than the current interval allows.
+fn apply_shorter_intervals(state: &mut State, now: Now) {
     let (intervals, late_after) = (state.poll_queue.intervals(), state.estimate().late);
     let slow: Vec<_> = state
         .list

@@ -36,8 +36,8 @@ pub(super) fn clear_failure(state: &mut State) {
     }
 }
 
-/// Requests the preview that is wanted now. While another is being rendered it waits for the
-/// result, and stops one that is no longer visible.
+/// Requests the preview that is wanted now. While another one is being rendered, requests none, but
+/// stops that one if it is no longer visible.
 pub(super) fn request_preview(state: &mut State, effects: &mut Vec<Effect>) {
     if state.overlay.is_some() {
         return;

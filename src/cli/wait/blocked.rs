@@ -173,7 +173,7 @@ mod tests {
         let started = blocks.update(Some(limited()), at(10));
         assert_eq!(
             started.as_deref(),
-            Some("Checks blocked: too many requests (429). Polling continues, more slowly.")
+            Some("Checks blocked: too many requests (429). Checks continue, more slowly.")
         );
         for seconds in 11..100 {
             assert_eq!(blocks.update(Some(limited()), at(seconds)), None);

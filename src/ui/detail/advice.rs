@@ -44,7 +44,7 @@ pub(super) fn advice(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Vec<(Str
             format!(
                 "{} {}",
                 not_found_text(ctx.now.age_of(watched.added)),
-                screen::is_id_right(&check)
+                screen::id_question(&check)
             ),
             Role::Warn,
         )],

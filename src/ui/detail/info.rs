@@ -19,7 +19,8 @@ use crate::{
     ui::{format, list, render_context::RenderContext, theme::Role},
 };
 
-/// Returns the side panel with at most `prompt` lines of the prompt and `journal` of the history.
+/// Returns the side panel with at most `prompt` lines of the prompt and `journal` lines of the
+/// journal.
 pub(super) fn side_lines<'a>(
     watched: &'a WatchedTask,
     ctx: &RenderContext<'a>,
@@ -312,7 +313,7 @@ fn write_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask, ctx: &Rend
         fields.field("Link", &text, Role::Text);
     }
     match saved_text(watched, ctx) {
-        // The progress is words, and the first matter most: no shortened path.
+        // The progress is a sentence: wrapped, not shortened at its start like a path.
         Some((text, role)) if is_download_pending(watched, ctx) => {
             fields.wrapped_field("Saved", &text, role, 2);
         }
@@ -417,7 +418,7 @@ pub(super) fn input_link(watched: &WatchedTask) -> Option<&Link> {
         .or_else(|| details.origin_urls.iter().next())
 }
 
-/// Returns the estimated remaining life of the result's link.
+/// Returns the estimated remaining lifetime of the result's link.
 fn link_expiry(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Option<String> {
     let retention = ctx.state.settings().retention;
     match watched.link_expiry(retention, ctx.now) {
