@@ -54,6 +54,7 @@ use crate::{
 mod apply;
 mod carve;
 mod error_cause;
+mod errors;
 mod file;
 mod id_log;
 mod merge;
@@ -63,6 +64,7 @@ mod recovery;
 mod rows;
 mod schema;
 mod session;
+mod side_files;
 mod watch;
 
 pub use self::{
@@ -292,7 +294,7 @@ impl SqliteStore {
         let mut store = Self::from_connection(conn, at)?;
         store.path = Some(path.to_owned());
         store.identity = identity;
-        store.wal_identity = file::identity(&file::with_suffix(path, file::WAL_SUFFIX));
+        store.wal_identity = file::identity(&side_files::with_suffix(path, side_files::WAL_SUFFIX));
         store.read_only_reason = read_only;
         if store.read_only_reason.is_none() {
             // Purging can wait: only damage matters now.
@@ -453,7 +455,7 @@ impl SqliteStore {
             None => Err(StoreError::Missing(path.to_owned())),
             Some(_) => {
                 if self.wal_identity.is_some()
-                    && file::identity(&file::with_suffix(path, file::WAL_SUFFIX))
+                    && file::identity(&side_files::with_suffix(path, side_files::WAL_SUFFIX))
                         == self.wal_identity
                 {
                     file::move_helpers_aside(path)?;
@@ -875,7 +877,7 @@ fn must_be_flushed(change: &ListChange) -> bool {
 /// Reports whether a list has an id file; the list itself may be gone.
 pub fn has_id_log(list: &Path) -> bool {
     file::resolve_symlinks(list)
-        .is_ok_and(|list| file::with_suffix(&list, id_log::SUFFIX).is_file())
+        .is_ok_and(|list| side_files::with_suffix(&list, side_files::ID_LOG_SUFFIX).is_file())
 }
 
 /// Appends the id and label changes of a transaction to the id file, before it is committed.

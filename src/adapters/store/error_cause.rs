@@ -19,7 +19,7 @@ use rustix::{
     process::{Flock, FlockType, fcntl_getlk, geteuid},
 };
 
-use super::file;
+use super::{errors, side_files};
 use crate::domain::list_change::{AccessMode, StoreError};
 
 /// Bytes for a probe file: enough to need a disk block even where small files are stored in the
@@ -61,7 +61,7 @@ fn find_access_error(path: &Path) -> Option<StoreError> {
             return Some(StoreError::Unreadable(describe_remedy(folder, error)));
         }
     }
-    let helpers = file::HELPER_SUFFIXES.map(|suffix| file::with_suffix(path, suffix));
+    let helpers = side_files::HELPER_SUFFIXES.map(|suffix| side_files::with_suffix(path, suffix));
     let files: Vec<_> = [path.to_owned()].into_iter().chain(helpers).collect();
     let denied = |wanted| {
         let denied = |file: &PathBuf| Some((file.clone(), check_access(file, wanted).err()?));
@@ -136,7 +136,7 @@ fn find_open_error(path: &Path) -> Option<StoreError> {
         let text = format!("{}: {error}", path.display());
         return Some(StoreError::Unreadable(text));
     }
-    (error.kind() != io::ErrorKind::NotFound).then(|| file::io_error(path, &error))
+    (error.kind() != io::ErrorKind::NotFound).then(|| errors::io_error(path, &error))
 }
 
 /// Detects a file system without file locks.
@@ -157,7 +157,7 @@ fn find_write_error(path: &Path, access: AccessMode) -> Option<StoreError> {
     if access == AccessMode::ReadOnly || !path.exists() {
         return None;
     }
-    let probe = file::with_suffix(path, &format!(".{}.probe", process::id()));
+    let probe = side_files::with_suffix(path, &format!(".{}.probe", process::id()));
     let write = || {
         let mut options = OpenOptions::new();
         let target = options
@@ -168,12 +168,15 @@ fn find_write_error(path: &Path, access: AccessMode) -> Option<StoreError> {
         // Written at the list's length, to reach a file size limit. The hole before it takes no
         // space.
         let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-        let end = length(path).max(length(&file::with_suffix(path, file::WAL_SUFFIX)));
+        let end = length(path).max(length(&side_files::with_suffix(
+            path,
+            side_files::WAL_SUFFIX,
+        )));
         target.write_all_at(&PROBE_BYTES, end)?;
         target.sync_all()
     };
     let written = write();
     drop(fs::remove_file(&probe));
     let error = written.err()?;
-    Some(file::io_error(path, &error))
+    Some(errors::io_error(path, &error))
 }

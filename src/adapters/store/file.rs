@@ -1,10 +1,9 @@
-//! The list file in the file system: symlinks, permissions, connections and I/O errors.
+//! The list file in the file system: symlinks, permissions and connections.
 //!
 //! The file is created as private before SQLite opens it: SQLite's helper files (`-wal`, `-shm`)
 //! get its mode.
 
 use std::{
-    ffi::OsString,
     fmt::Write as _,
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
@@ -13,10 +12,9 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
-use rustix::io::Errno;
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{error_cause, id_log};
+use super::{error_cause, errors, side_files};
 use crate::{
     adapters::download::rename_without_replacing,
     domain::list_change::{AccessMode, StoreError},
@@ -28,110 +26,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of symbolic links that are followed, as on Linux.
 const MAX_SYMLINKS: usize = 40;
 
-/// The suffixes of the files that SQLite creates beside the list.
-pub(super) const HELPER_SUFFIXES: [&str; 3] = [WAL_SUFFIX, "-shm", "-journal"];
-
-pub(super) const WAL_SUFFIX: &str = "-wal";
-
 /// Device and inode, which identify a file under any name.
 pub(super) type FileIdentity = (u64, u64);
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error as E;
-        let text = error.to_string();
-        let Some(code) = error.sqlite_error_code() else {
-            // Missing rows or values of another type: an intact list file has none.
-            let is_damage = matches!(
-                error,
-                E::QueryReturnedNoRows
-                    | E::InvalidColumnType(..)
-                    | E::FromSqlConversionFailure(..)
-                    | E::IntegralValueOutOfRange(..)
-                    | E::Utf8Error(..)
-            );
-            return if is_damage {
-                Self::Damaged(text)
-            } else {
-                Self::Other(text)
-            };
-        };
-        let is = |codes: &[ErrorCode]| codes.contains(&code);
-        let extended = error.sqlite_extended_error_code().unwrap_or_default();
-        if extended == ffi::SQLITE_IOERR_SHMMAP {
-            Self::NoSharedMemory
-        } else if is(&[ErrorCode::DiskFull]) {
-            Self::Full
-        } else if is(&[ErrorCode::SystemIoFailure]) {
-            Self::Disk(failed_operation(extended).map_or(text, str::to_owned))
-        } else if is(&[ErrorCode::ReadOnly, ErrorCode::PermissionDenied]) {
-            Self::ReadOnly(text)
-        } else if is(&[ErrorCode::CannotOpen]) {
-            Self::Unreadable(text)
-        } else if is(&[
-            ErrorCode::DatabaseBusy,
-            ErrorCode::DatabaseLocked,
-            ErrorCode::FileLockingProtocolFailed,
-        ]) {
-            Self::Busy
-        } else if is(&[
-            ErrorCode::DatabaseCorrupt,
-            ErrorCode::NotADatabase,
-            // A length or type that no row of an intact list has.
-            ErrorCode::TooBig,
-            ErrorCode::TypeMismatch,
-        ]) {
-            Self::Damaged(text)
-        } else {
-            Self::Other(text)
-        }
-    }
-}
-
-/// Describes the failed disk operation of an extended SQLite code.
-const fn failed_operation(code: i32) -> Option<&'static str> {
-    match code {
-        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => Some("a read failed"),
-        ffi::SQLITE_IOERR_WRITE => Some("a write failed (is your disk quota used up?)"),
-        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => Some("a flush failed"),
-        ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_SHMSIZE => {
-            Some("a file could not grow (is the disk full or your disk quota used up?)")
-        }
-        _ => None,
-    }
-}
-
-/// Converts an I/O error.
-pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
-    use io::ErrorKind as K;
-    let text = format!("{}: {error}", path.display());
-    if error.kind() == K::FileTooLarge {
-        let text = format!(
-            "{} has reached the file size limit (ulimit -f)",
-            path.display()
-        );
-        return StoreError::Other(text);
-    }
-    let is = |kinds: &[K]| kinds.contains(&error.kind());
-    if is(&[K::StorageFull]) {
-        StoreError::Full
-    } else if is(&[K::QuotaExceeded]) {
-        StoreError::Quota
-    } else if is(&[K::PermissionDenied, K::ReadOnlyFilesystem]) {
-        StoreError::ReadOnly(text)
-    } else if is(&[K::StaleNetworkFileHandle]) || Errno::from_io_error(error) == Some(Errno::IO) {
-        StoreError::Disk(text)
-    } else {
-        StoreError::Other(text)
-    }
-}
-
-/// Appends `suffix` to the file name.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
 
 /// Follows symbolic links to the file, which may not exist yet. SQLite's helper files are there,
 /// and the links are kept when the file is replaced.
@@ -143,7 +39,9 @@ pub(super) fn resolve_symlinks(path: &Path) -> Result<PathBuf, StoreError> {
                 let folder = path.parent().map(Path::to_owned).unwrap_or_default();
                 path = folder.join(target);
             }
-            Err(_) => return std::path::absolute(&path).map_err(|error| io_error(&path, &error)),
+            Err(_) => {
+                return std::path::absolute(&path).map_err(|error| errors::io_error(&path, &error));
+            }
         }
     }
     Err(StoreError::Other(format!(
@@ -172,13 +70,13 @@ pub(super) fn create_free_name(
 ) -> Result<PathBuf, StoreError> {
     for number in 1..10_000_u32 {
         let name = match number {
-            1 => with_suffix(path, suffix),
-            _ => with_suffix(path, &format!("{suffix}-{number}")),
+            1 => side_files::with_suffix(path, suffix),
+            _ => side_files::with_suffix(path, &format!("{suffix}-{number}")),
         };
         match create(&name) {
             Ok(()) => return Ok(name),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io_error(&name, &error)),
+            Err(error) => return Err(errors::io_error(&name, &error)),
         }
     }
     Err(StoreError::Other(format!(
@@ -196,7 +94,7 @@ pub(super) fn create_missing(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // The list may exist in a folder or on a file system where no file can be created.
         Err(_) if path.exists() => Ok(()),
-        Err(error) => Err(io_error(path, &error)),
+        Err(error) => Err(errors::io_error(path, &error)),
     }
 }
 
@@ -210,7 +108,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| io_error(folder, &error))?;
+        .map_err(|error| errors::io_error(folder, &error))?;
     for parent in parents {
         // A folder without read permission cannot be flushed.
         File::open(parent)
@@ -224,8 +122,8 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
 pub(super) fn make_private(path: &Path) {
     for path in [path.to_owned()]
         .into_iter()
-        .chain(HELPER_SUFFIXES.map(|suffix| with_suffix(path, suffix)))
-        .chain([with_suffix(path, id_log::SUFFIX)])
+        .chain(side_files::HELPER_SUFFIXES.map(|suffix| side_files::with_suffix(path, suffix)))
+        .chain([side_files::with_suffix(path, side_files::ID_LOG_SUFFIX)])
     {
         let Ok(meta) = fs::metadata(&path) else {
             continue;
@@ -255,7 +153,7 @@ pub(super) fn find_identity(path: &Path) -> Result<Option<FileIdentity>, StoreEr
         {
             Ok(None)
         }
-        Err(error) => Err(io_error(path, &error)),
+        Err(error) => Err(errors::io_error(path, &error)),
     }
 }
 
@@ -284,9 +182,9 @@ pub(super) fn write_to_path(conn: &Connection, path: &Path) -> Result<(), StoreE
     let replace = || -> Result<(), StoreError> {
         File::open(&copy)
             .and_then(|file| file.sync_all())
-            .map_err(|error| io_error(&copy, &error))?;
+            .map_err(|error| errors::io_error(&copy, &error))?;
         move_helpers_aside(path)?;
-        rename_without_replacing(&copy, path).map_err(|error| io_error(path, &error))
+        rename_without_replacing(&copy, path).map_err(|error| errors::io_error(path, &error))
     };
     let result = replace();
     if let Err(error) = result {
@@ -297,12 +195,12 @@ pub(super) fn write_to_path(conn: &Connection, path: &Path) -> Result<(), StoreE
     let folder = path.parent().unwrap_or(Path::new("/"));
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| io_error(folder, &error))
+        .map_err(|error| errors::io_error(folder, &error))
 }
 
 /// Sets the helper files of another list aside: SQLite would apply them to the file at the path.
 pub(super) fn move_helpers_aside(path: &Path) -> Result<(), StoreError> {
-    for helper in HELPER_SUFFIXES.map(|suffix| with_suffix(path, suffix)) {
+    for helper in side_files::HELPER_SUFFIXES.map(|suffix| side_files::with_suffix(path, suffix)) {
         if helper.exists() {
             create_free_name(&helper, ".gone", |name| {
                 rename_without_replacing(&helper, name)
@@ -342,7 +240,7 @@ pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
 /// discard.
 pub(super) fn lost_main_file(path: &Path) -> bool {
     let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-    length(path) == 0 && length(&with_suffix(path, "-wal")) > 0
+    length(path) == 0 && length(&side_files::with_suffix(path, "-wal")) > 0
 }
 
 /// Opens the file, and returns why it is read-only if it is. Writes nothing.
@@ -419,7 +317,8 @@ pub(super) fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a file without locks and helper files: later changes of it are not seen.
 fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
-    let has_wal = fs::metadata(with_suffix(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
+    let has_wal =
+        fs::metadata(side_files::with_suffix(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
     if has_wal {
         return Err(StoreError::Other(format!(
             "its last changes are in {0}-wal, which SQLite cannot read in this folder; copy both \
@@ -529,22 +428,4 @@ fn disable_wal(conn: &Connection) -> Result<(), StoreError> {
 fn set_journal_mode(conn: &Connection, mode: &str) -> Result<String, StoreError> {
     let sql = format!("PRAGMA journal_mode = {mode}");
     Ok(conn.query_row(&sql, [], |row| row.get(0))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn corruption_errors_are_classified() {
-        for code in [
-            ffi::SQLITE_CORRUPT,
-            ffi::SQLITE_NOTADB,
-            ffi::SQLITE_TOOBIG,
-            ffi::SQLITE_MISMATCH,
-        ] {
-            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
-            assert!(matches!(error.into(), StoreError::Damaged(_)), "{code}");
-        }
-    }
 }

@@ -27,13 +27,11 @@ use std::{
 
 use rusqlite::types::ValueRef;
 
-use super::{file, rows};
+use super::{errors, rows, side_files};
 use crate::{
     adapters::regular_file::{self, Symlinks},
     domain::{list_change::StoreError, task::TaskId, text::CleanText, watched_task::MAX_LABEL_LEN},
 };
-
-pub(super) const SUFFIX: &str = ".ids";
 
 /// The first line; without it the start of the file is missing.
 const HEADER: &str = "kietop ids 1";
@@ -139,7 +137,7 @@ impl UnconfirmedLines {
         let mut line = IdLogLines::default();
         line.push_confirmation(self.rev, &self.byte_range);
         let written = self.file.write_all(line.0.as_bytes());
-        written.map_err(|error| file::io_error(&self.path, &error))
+        written.map_err(|error| errors::io_error(&self.path, &error))
     }
 
     /// Removes the lines, unless others follow them. Needs the list's write lock.
@@ -151,7 +149,7 @@ impl UnconfirmedLines {
             }
             self.file.sync_data()
         });
-        result.map_err(|error| file::io_error(&self.path, &error))
+        result.map_err(|error| errors::io_error(&self.path, &error))
     }
 }
 
@@ -165,8 +163,8 @@ fn open_if_present(path: &Path, options: &mut OpenOptions) -> io::Result<Option<
 
 /// Reads the file beside a list; `None` if there is none.
 pub(super) fn read(list: &Path) -> Result<Option<IdLog>, StoreError> {
-    let path = file::with_suffix(list, SUFFIX);
-    read_from(&path).map_err(|error| file::io_error(&path, &error))
+    let path = side_files::with_suffix(list, side_files::ID_LOG_SUFFIX);
+    read_from(&path).map_err(|error| errors::io_error(&path, &error))
 }
 
 fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
@@ -254,8 +252,8 @@ pub(super) fn append(
     rev: i64,
     lines: &IdLogLines,
 ) -> Result<Option<UnconfirmedLines>, StoreError> {
-    let path = file::with_suffix(list, SUFFIX);
-    append_to(&path, rev, lines).map_err(|error| file::io_error(&path, &error))
+    let path = side_files::with_suffix(list, side_files::ID_LOG_SUFFIX);
+    append_to(&path, rev, lines).map_err(|error| errors::io_error(&path, &error))
 }
 
 fn append_to(path: &Path, rev: i64, lines: &IdLogLines) -> io::Result<Option<UnconfirmedLines>> {
@@ -295,8 +293,8 @@ pub(super) fn rewrite(
     list: &Path,
     entries: &HashMap<TaskId, IdLogEntry>,
 ) -> Result<(), StoreError> {
-    let path = file::with_suffix(list, SUFFIX);
-    rewrite_to(&path, entries).map_err(|error| file::io_error(&path, &error))
+    let path = side_files::with_suffix(list, side_files::ID_LOG_SUFFIX);
+    rewrite_to(&path, entries).map_err(|error| errors::io_error(&path, &error))
 }
 
 fn rewrite_to(path: &Path, entries: &HashMap<TaskId, IdLogEntry>) -> io::Result<()> {
@@ -313,7 +311,7 @@ fn rewrite_to(path: &Path, entries: &HashMap<TaskId, IdLogEntry>) -> io::Result<
     }
     let end = lines.0.len().try_into().unwrap_or(u64::MAX);
     lines.push_confirmation(0, &(0..end));
-    let new = file::with_suffix(path, ".new");
+    let new = side_files::with_suffix(path, ".new");
     // An earlier rewrite was killed.
     if let Err(error) = fs::remove_file(&new)
         && error.kind() != io::ErrorKind::NotFound
@@ -428,7 +426,8 @@ mod tests {
             (b.rev, b.is_watched, &b.label),
             (3, true, &Some(label(special)))
         );
-        let text = fs::read_to_string(file::with_suffix(&list, SUFFIX)).unwrap();
+        let text =
+            fs::read_to_string(side_files::with_suffix(&list, side_files::ID_LOG_SUFFIX)).unwrap();
         let is_plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
         assert!(text.chars().all(is_plain), "{text:?}");
     }
@@ -436,7 +435,7 @@ mod tests {
     #[test]
     fn a_damaged_line_loses_only_itself() {
         let (_folder, list) = new_log();
-        let path = file::with_suffix(&list, SUFFIX);
+        let path = side_files::with_suffix(&list, side_files::ID_LOG_SUFFIX);
         let added = [
             (1, IdLogEvent::Add, "first", ""),
             (2, IdLogEvent::Add, "second", ""),
@@ -516,7 +515,7 @@ mod tests {
     #[test]
     fn symlinks_and_pipes_are_refused() {
         let (folder, list) = new_log();
-        let path = file::with_suffix(&list, SUFFIX);
+        let path = side_files::with_suffix(&list, side_files::ID_LOG_SUFFIX);
         fs::remove_file(&path).unwrap();
         let other = folder.path().join("other");
         fs::write(&other, "mine").unwrap();

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 
 use super::{
-    apply, carve,
+    apply, carve, errors,
     file::{self, FileIdentity},
     id_log::{self, IdLog},
     read,
@@ -27,6 +27,7 @@ use super::{
         self, COLUMN_COUNT, COLUMNS, FIRST_COLUMN_COUNT, REMOVED_AT_COLUMN, RowCells, StoredTask,
     },
     schema::{self, SchemaState},
+    side_files,
 };
 use crate::domain::{
     list_change::StoreError,
@@ -134,7 +135,7 @@ pub(super) fn recover(
             error
         }
     };
-    let io_error = |error: io::Error| still_damaged(file::io_error(path, &error));
+    let io_error = |error: io::Error| still_damaged(errors::io_error(path, &error));
 
     let folder = path.parent().unwrap_or(Path::new("/"));
     let lock = File::open(folder).map_err(io_error)?;
@@ -164,10 +165,10 @@ pub(super) fn recover(
         missing: salvaged.missing_tasks(&log),
     });
     // The old log is moved first: SQLite would apply it to any file beside it.
-    for suffix in file::HELPER_SUFFIXES {
+    for suffix in side_files::HELPER_SUFFIXES {
         match fs::rename(
-            file::with_suffix(path, suffix),
-            file::with_suffix(&backup, suffix),
+            side_files::with_suffix(path, suffix),
+            side_files::with_suffix(&backup, suffix),
         ) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
             _ => {}
@@ -314,22 +315,22 @@ impl SalvagedList {
 /// Reads as much as possible, from copies: SQLite may write to files that it opens.
 fn salvage(path: &Path, new_file: &Path) -> SalvagedList {
     let mut salvaged = SalvagedList::default();
-    let copy = file::with_suffix(new_file, ".reading");
-    let copies = ["", "-wal"].map(|suffix| (suffix, file::with_suffix(&copy, suffix)));
+    let copy = side_files::with_suffix(new_file, ".reading");
+    let copies = ["", "-wal"].map(|suffix| (suffix, side_files::with_suffix(&copy, suffix)));
     for (suffix, copy) in &copies {
-        drop(fs::copy(file::with_suffix(path, suffix), copy));
+        drop(fs::copy(side_files::with_suffix(path, suffix), copy));
     }
     // Errors are ignored: each source may be partly readable.
     drop(salvage_by_sql(&copy, &mut salvaged));
     for (suffix, _) in &copies {
-        let bytes = fs::read(file::with_suffix(path, suffix)).unwrap_or_default();
+        let bytes = fs::read(side_files::with_suffix(path, suffix)).unwrap_or_default();
         carve::carve_rows(&bytes, |cells| salvaged.add_row(cells));
         carve::carve_journal(&bytes, |task, at, kind| {
             salvaged.add_journal_line(task, at, kind);
         });
     }
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        drop(fs::remove_file(file::with_suffix(&copy, suffix)));
+        drop(fs::remove_file(side_files::with_suffix(&copy, suffix)));
     }
     salvaged
 }

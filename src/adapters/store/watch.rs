@@ -16,7 +16,10 @@ use std::{
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::file::{self, FileIdentity};
+use super::{
+    file::{self, FileIdentity},
+    side_files,
+};
 use crate::domain::list_change::StoreError;
 
 /// The delay after the first event of a burst, to report the rest with it.
@@ -148,7 +151,7 @@ fn subscribe(path: &Path, wake_sender: SyncSender<()>) -> notify::Result<Recomme
     let folder = path.parent().unwrap_or(Path::new("/"));
     let watched_paths = [
         path.to_owned(),
-        file::with_suffix(path, "-wal"),
+        side_files::with_suffix(path, "-wal"),
         folder.into(),
     ];
     let names: Arc<[OsString]> = watched_paths

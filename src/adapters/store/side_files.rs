@@ -1,0 +1,20 @@
+//! The names of the files beside the list file.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// The suffixes of the files that SQLite creates beside the list.
+pub(super) const HELPER_SUFFIXES: [&str; 3] = [WAL_SUFFIX, "-shm", "-journal"];
+
+pub(super) const WAL_SUFFIX: &str = "-wal";
+
+pub(super) const ID_LOG_SUFFIX: &str = ".ids";
+
+/// Appends `suffix` to the file name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
