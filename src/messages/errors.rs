@@ -226,7 +226,7 @@ impl fmt::Display for StoreError {
             ),
             Self::Disk(why) => write!(
                 f,
-                "the disk of the list file cannot be used: {why}; check it, or use a file on another disk with --store"
+                "the disk of the list file failed: {why}; check it, or use a file on another disk with --store"
             ),
             Self::Damaged(why) => write!(f, "the list file is damaged: {why}"),
             Self::NewerVersion { found, known } => write!(
