@@ -26,7 +26,7 @@ use crate::{
         time::Now,
         watched_task::WatchedTask,
     },
-    messages::command_line as messages,
+    messages::{command_line as messages, message_line},
     ports::{Clock as _, ListStore},
     ui::format,
 };
@@ -170,7 +170,7 @@ impl WaitProgress {
         }
         match error {
             Some(error) => output::report(&messages::cannot_save_list(error)),
-            None => output::report(messages::LIST_SAVED_AGAIN),
+            None => output::report(message_line::LIST_SAVED_AGAIN),
         }
         self.reported_error = error.cloned();
     }

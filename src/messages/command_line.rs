@@ -241,7 +241,6 @@ pub fn next_try(error: &str, wait: &str) -> String {
 // `kietop wait`
 
 pub const WAIT_INTERRUPTED: &str = "Interrupted. Run the same command to keep waiting.";
-pub const LIST_SAVED_AGAIN: &str = "The list is saved again.";
 pub const TRY_KEY_AGAIN: &str = "To try again: kietop list --refresh.";
 
 pub fn cannot_save_list(error: &impl Display) -> String {
