@@ -5,29 +5,29 @@
 //! has stopped reading delays frames only, and an idle program does not wake.
 
 mod background;
+mod display;
 pub mod effects;
 pub mod headless;
 pub mod input;
 mod preview;
 pub mod terminal;
 
-use std::{future, io, pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
-use ratatui::Frame;
 use tokio::{sync::mpsc, time};
 
-pub use self::background::Themes;
 use self::{
     background::Background,
     effects::{EffectRunner, Services},
-    input::{CellSize, InputEvent, MouseReport, TerminalReply},
+    input::{InputEvent, MouseReport, TerminalReply},
     preview::{PreviewRenderer, ShownPreview},
-    terminal::{Interruption, SIGNAL_EXIT_BASE, TerminalScreen},
+    terminal::{Interruption, SIGNAL_EXIT_BASE},
 };
+pub use self::{background::Themes, display::Display};
 use crate::{
     app::{
-        msg::{Effect, Msg, TerminalRequest},
+        msg::{Effect, Msg},
         state::State,
         update::{next_wakeup, startup_effects, update},
     },
@@ -44,97 +44,6 @@ const MAX_BATCH: usize = 64;
 
 /// Exit code when the terminal is gone: that of SIGHUP.
 const HANG_UP_EXIT_CODE: i32 = SIGNAL_EXIT_BASE + 1;
-
-/// The screen of the event loop: the terminal, or a test's buffer.
-pub trait Display {
-    /// Returns the size in columns and rows.
-    fn size(&self) -> io::Result<(u16, u16)>;
-    fn is_size_unknown(&self) -> bool {
-        false
-    }
-    /// Returns whether output is still unsent; no frame is drawn meanwhile.
-    fn has_pending_output(&self) -> bool {
-        false
-    }
-    /// Sends pending output; never resolves when there is none. An error means that the terminal
-    /// is gone.
-    fn flush_pending(&mut self) -> impl Future<Output = io::Result<()>> {
-        future::pending()
-    }
-    /// Draws one frame; an error means that the terminal is gone.
-    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()>;
-    /// Makes the next frame repaint every cell.
-    fn invalidate(&mut self);
-    /// Stops the process as Ctrl-Z does; returns after `fg`.
-    fn suspend(&mut self) -> io::Result<()>;
-    /// Restores the terminal modes after a SIGSTOP from outside; `false` if they were in place.
-    fn resume(&mut self) -> io::Result<bool>;
-    /// Sets the window title; an unchanged title sends nothing.
-    fn set_title(&mut self, title: &str) -> io::Result<()>;
-    fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()>;
-    /// Returns the size of a cell in pixels, if known.
-    fn cell_size(&self) -> Option<CellSize> {
-        None
-    }
-    /// Sends a query; the terminal's reply arrives with the input.
-    fn send_query(&mut self, _query: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Display for TerminalScreen {
-    fn size(&self) -> io::Result<(u16, u16)> {
-        Self::size(self).map(|size| (size.width, size.height))
-    }
-
-    fn is_size_unknown(&self) -> bool {
-        Self::is_size_unknown(self)
-    }
-
-    fn has_pending_output(&self) -> bool {
-        Self::has_pending_output(self)
-    }
-
-    fn flush_pending(&mut self) -> impl Future<Output = io::Result<()>> {
-        Self::flush_pending(self)
-    }
-
-    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
-        Self::draw(self, view)
-    }
-
-    fn invalidate(&mut self) {
-        Self::invalidate(self);
-    }
-
-    fn suspend(&mut self) -> io::Result<()> {
-        Self::suspend(self)
-    }
-
-    fn resume(&mut self) -> io::Result<bool> {
-        Self::resume(self)
-    }
-
-    fn set_title(&mut self, title: &str) -> io::Result<()> {
-        Self::set_title(self, title)
-    }
-
-    fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()> {
-        match request {
-            TerminalRequest::Copy(text) => self.copy(text),
-            TerminalRequest::Notify { title, body } => self.notify(title, body),
-            TerminalRequest::Bell => self.ring(),
-        }
-    }
-
-    fn cell_size(&self) -> Option<CellSize> {
-        Self::cell_size(self)
-    }
-
-    fn send_query(&mut self, query: &[u8]) -> io::Result<()> {
-        Self::send_query(self, query)
-    }
-}
 
 /// Runs the dashboard until it quits and returns the exit code. Pending writes are completed first,
 /// within `effects::SHUTDOWN_TIMEOUT`.

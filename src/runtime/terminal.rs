@@ -31,7 +31,6 @@ use std::io;
 use std::sync::Arc;
 
 use ratatui::backend::Backend as _;
-use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -41,7 +40,9 @@ pub use self::panics::sanitise_panics;
 pub use self::process::{exit_now, harden_process, ignore_file_size_signal};
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
 
+use super::display::Display;
 use super::input::CellSize;
+use crate::app::msg::TerminalRequest;
 
 use self::frame_backend::FrameBackend;
 use self::nonblocking_tty::NonBlockingTty;
@@ -152,179 +153,9 @@ impl TerminalScreen {
         Ok((screen, receiver))
     }
 
-    /// Returns the terminal's size, at most 1000×500, or the assumed one if it reports none (a
-    /// window being created, a serial line).
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub fn size(&self) -> io::Result<Size> {
-        self.terminal.backend().size()
-    }
-
-    /// Returns whether the terminal reports no size.
-    pub fn is_size_unknown(&self) -> bool {
-        self.terminal.backend().is_size_unknown()
-    }
-
-    /// Returns whether bytes are unsent. [Flush](Self::flush_pending) them before the next frame,
-    /// which would only wait behind them.
-    pub fn has_pending_output(&self) -> bool {
-        self.terminal.backend().pending_bytes() > 0
-    }
-
-    /// Sends the pending bytes; never resolves when there are none. Cancel safe.
-    ///
-    /// Nothing is sent once the terminal is restored.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub async fn flush_pending(&mut self) -> io::Result<()> {
-        if self.terminal_state.owner() != Owner::Program {
-            self.tty().discard();
-        }
-        let flushed = self.tty().flush_pending().await;
-        flushed.map_err(|errno| self.terminal_state.record_error(errno))
-    }
-
-    /// Draws one frame in one write, inside a synchronized update.
-    ///
-    /// Nothing is sent if nothing changed. Nothing is drawn once the terminal is restored (the time
-    /// limit after a signal, a panic): an [`Interruption`] was sent, or the process is ending.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone. Treat it as [`Interruption::HungUp`]: this screen writes nothing
-    /// more, so leaving it is safe.
-    pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        match self.terminal_state.owner() {
-            Owner::HungUp => return Err(state::hung_up_error()),
-            Owner::Program => {}
-            Owner::Shell | Owner::Leaving | Owner::ForceRestoring => return Ok(()),
-        }
-        self.terminal_state.clear_resized();
-        self.terminal.draw(view)?;
-        Ok(())
-    }
-
-    /// Makes the next draw clear the screen and paint every cell (Ctrl-L).
-    ///
-    /// One write does both, so the screen is never seen empty.
-    pub fn invalidate(&mut self) {
-        self.terminal.backend_mut().clear_next_frame();
-        // Empties the previous frame, so that every cell differs from it.
-        self.terminal.swap_buffers();
-    }
-
-    /// Leaves the screen, stops the process group, and enters the screen again when continued. Draw
-    /// afterwards.
-    ///
-    /// Sends SIGSTOP to the group, not SIGTSTP to the process: helix and yazi found that with TSTP
-    /// a program that started them hangs, waiting for a stopped child.
-    ///
-    /// Keep the event stream: its thread is stopped too. If a fatal signal arrived meanwhile, the
-    /// screen is not entered, and [`Interruption::Quit`] is in the channel.
-    ///
-    /// # Errors
-    ///
-    /// If the screen cannot be entered again: treat it as [`Interruption::HungUp`].
-    pub fn suspend(&mut self) -> io::Result<()> {
-        self.terminal_state.leave(self.terminal.backend_mut().tty());
-        self.terminal_state.stop_process_group();
-        self.seen_continues = self.terminal_state.continue_count();
-        if self.terminal_state.is_exiting() {
-            return Ok(());
-        }
-        self.terminal_state
-            .enter(self.terminal.backend_mut().tty())?;
-        self.restore_screen()
-    }
-
-    /// Restores the modes after a stop from outside (`kill -STOP`, then `fg`). Returns whether it
-    /// did: then draw.
-    ///
-    /// Call it on [`Interruption::Continued`]; after [`TerminalScreen::suspend`] it does nothing.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub fn resume(&mut self) -> io::Result<bool> {
-        let continues = self.terminal_state.continue_count();
-        if continues == self.seen_continues || self.terminal_state.owner() != Owner::Program {
-            return Ok(false);
-        }
-        self.seen_continues = continues;
-        self.terminal_state
-            .reapply_modes(self.terminal.backend_mut().tty())?;
-        self.restore_screen()?;
-        Ok(true)
-    }
-
-    /// Sets the window title; leaving the screen restores the previous one. An unchanged title
-    /// writes nothing.
-    ///
-    /// Control characters are dropped again, although the text should be clean: they would end the
-    /// sequence and could begin another.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub fn set_title(&mut self, title: &str) -> io::Result<()> {
-        let title = printable_title(title);
-        if title == self.title {
-            return Ok(());
-        }
-        self.title = title;
-        self.write_title()
-    }
-
-    /// Sends a query between frames; a reply arrives with the keys, or never.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub fn send_query(&mut self, query: &[u8]) -> io::Result<()> {
-        self.query_times.send_replace(Some(Instant::now()));
-        self.send(query)
-    }
-
     /// Returns the time of the last query, for the reader of the replies.
     pub fn query_times(&self) -> watch::Receiver<Option<Instant>> {
         self.query_times.subscribe()
-    }
-
-    /// Returns the size of a cell in pixels as the kernel reports it; many terminals set none.
-    pub fn cell_size(&self) -> Option<CellSize> {
-        self.terminal.backend().cell_size()
-    }
-
-    /// Copies a text to the terminal's clipboard (OSC 52). The terminal does not report whether it
-    /// worked.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
-        self.send_limited(&self.caps.copy_sequence(text))
-    }
-
-    /// Shows a desktop notification through the terminal; rings the bell if it has none.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub fn notify(&mut self, title: &str, body: &str) -> io::Result<()> {
-        self.send_limited(&self.caps.notification_sequence(title, body))
-    }
-
-    /// Rings the bell.
-    ///
-    /// # Errors
-    ///
-    /// If the terminal is gone.
-    pub fn ring(&mut self) -> io::Result<()> {
-        self.send_limited(osc::BELL)
     }
 
     /// Restores the terminal, as dropping does.
@@ -364,6 +195,128 @@ impl TerminalScreen {
 
     fn tty(&mut self) -> &mut NonBlockingTty {
         self.terminal.backend_mut().tty()
+    }
+}
+
+impl Display for TerminalScreen {
+    /// Returns the terminal's size, at most 1000×500, or the assumed one if it reports none (a
+    /// window being created, a serial line).
+    fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.terminal.backend().size()?;
+        Ok((size.width, size.height))
+    }
+
+    fn is_size_unknown(&self) -> bool {
+        self.terminal.backend().is_size_unknown()
+    }
+
+    fn has_pending_output(&self) -> bool {
+        self.terminal.backend().pending_bytes() > 0
+    }
+
+    /// Nothing is sent once the terminal is restored.
+    async fn flush_pending(&mut self) -> io::Result<()> {
+        if self.terminal_state.owner() != Owner::Program {
+            self.tty().discard();
+        }
+        let flushed = self.tty().flush_pending().await;
+        flushed.map_err(|errno| self.terminal_state.record_error(errno))
+    }
+
+    /// Draws one frame in one write, inside a synchronized update.
+    ///
+    /// Nothing is sent if nothing changed. Nothing is drawn once the terminal is restored (the time
+    /// limit after a signal, a panic): an [`Interruption`] was sent, or the process is ending.
+    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
+        match self.terminal_state.owner() {
+            Owner::HungUp => return Err(state::hung_up_error()),
+            Owner::Program => {}
+            Owner::Shell | Owner::Leaving | Owner::ForceRestoring => return Ok(()),
+        }
+        self.terminal_state.clear_resized();
+        self.terminal.draw(view)?;
+        Ok(())
+    }
+
+    /// Makes the next draw clear the screen and paint every cell (Ctrl-L).
+    ///
+    /// One write does both, so the screen is never seen empty.
+    fn invalidate(&mut self) {
+        self.terminal.backend_mut().clear_next_frame();
+        // Empties the previous frame, so that every cell differs from it.
+        self.terminal.swap_buffers();
+    }
+
+    /// Leaves the screen, stops the process group, and enters the screen again when continued. Draw
+    /// afterwards.
+    ///
+    /// Sends SIGSTOP to the group, not SIGTSTP to the process: helix and yazi found that with TSTP
+    /// a program that started them hangs, waiting for a stopped child.
+    ///
+    /// Keep the event stream: its thread is stopped too. If a fatal signal arrived meanwhile, the
+    /// screen is not entered, and [`Interruption::Quit`] is in the channel.
+    fn suspend(&mut self) -> io::Result<()> {
+        self.terminal_state.leave(self.terminal.backend_mut().tty());
+        self.terminal_state.stop_process_group();
+        self.seen_continues = self.terminal_state.continue_count();
+        if self.terminal_state.is_exiting() {
+            return Ok(());
+        }
+        self.terminal_state
+            .enter(self.terminal.backend_mut().tty())?;
+        self.restore_screen()
+    }
+
+    /// Restores the modes after a stop from outside (`kill -STOP`, then `fg`). Returns whether it
+    /// did: then draw.
+    ///
+    /// Call it on [`Interruption::Continued`]; after [`TerminalScreen::suspend`] it does nothing.
+    fn resume(&mut self) -> io::Result<bool> {
+        let continues = self.terminal_state.continue_count();
+        if continues == self.seen_continues || self.terminal_state.owner() != Owner::Program {
+            return Ok(false);
+        }
+        self.seen_continues = continues;
+        self.terminal_state
+            .reapply_modes(self.terminal.backend_mut().tty())?;
+        self.restore_screen()?;
+        Ok(true)
+    }
+
+    /// Sets the window title; leaving the screen restores the previous one. An unchanged title
+    /// writes nothing.
+    ///
+    /// Control characters are dropped again, although the text should be clean: they would end the
+    /// sequence and could begin another.
+    fn set_title(&mut self, title: &str) -> io::Result<()> {
+        let title = printable_title(title);
+        if title == self.title {
+            return Ok(());
+        }
+        self.title = title;
+        self.write_title()
+    }
+
+    /// Sends a query between frames; a reply arrives with the keys, or never.
+    fn send_query(&mut self, query: &[u8]) -> io::Result<()> {
+        self.query_times.send_replace(Some(Instant::now()));
+        self.send(query)
+    }
+
+    /// Returns the size of a cell in pixels as the kernel reports it; many terminals set none.
+    fn cell_size(&self) -> Option<CellSize> {
+        self.terminal.backend().cell_size()
+    }
+
+    /// Sends a clipboard text (OSC 52), a notification or the bell; the terminal confirms none. It
+    /// rings the bell if it has no notifications.
+    fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()> {
+        let sequence = match request {
+            TerminalRequest::Copy(text) => self.caps.copy_sequence(text),
+            TerminalRequest::Notify { title, body } => self.caps.notification_sequence(title, body),
+            TerminalRequest::Bell => osc::BELL.to_owned(),
+        };
+        self.send_limited(&sequence)
     }
 }
 

@@ -14,6 +14,7 @@ use std::pin::pin;
 
 use futures_util::StreamExt as _;
 use kietop::app::keymap::KeyChord;
+use kietop::runtime::Display as _;
 use kietop::runtime::input::{InputEvent, InputReader};
 use kietop::runtime::terminal::{
     Interruption, MouseCapture, SIGNAL_EXIT_BASE, ScreenOptions, TerminalScreen, exit_now,
@@ -80,7 +81,7 @@ async fn run_loop(
     loop {
         if !screen.has_pending_output() {
             screen.set_title("kietop probe\x1b[31m").ok();
-            if screen.draw(|frame| probe.draw(frame)).is_err() {
+            if screen.draw(&mut |frame| probe.draw(frame)).is_err() {
                 screen.leave();
                 return HANG_UP_EXIT_CODE;
             }
@@ -152,7 +153,7 @@ impl Probe {
             't' => drop(tokio::spawn(async { panic!("panicked in a task") })),
             's' => {
                 self.message = "stuck now".into();
-                screen.draw(|frame| self.draw(frame)).ok();
+                screen.draw(&mut |frame| self.draw(frame)).ok();
                 let (_sender, never) = std::sync::mpsc::channel::<Infallible>();
                 never.recv().ok();
             }

@@ -31,9 +31,9 @@ pub enum Interruption {
     /// After 700 ms, or at a second such signal, the process restores the terminal and ends without
     /// the event loop.
     Quit { signal: i32 },
-    /// TSTP: call [`TerminalScreen::suspend`](super::TerminalScreen::suspend), as for the key.
+    /// TSTP: call [`Display::suspend`](crate::runtime::Display::suspend), as for the key.
     Suspend,
-    /// CONT: call [`TerminalScreen::resume`](super::TerminalScreen::resume), then draw.
+    /// CONT: call [`Display::resume`](crate::runtime::Display::resume), then draw.
     Continued,
     /// WINCH: draw. At most one is in the channel until the next draw.
     ///
