@@ -249,7 +249,7 @@ fn a_list_of_another_user_names_its_owner() {
         for args in [&["list"][..], &["--read-only", "list"], &["show", "task-1"]] {
             let stderr = run_as_nobody(args);
 
-            assert!(stderr.contains("cannot be read"), "{stderr}");
+            assert!(stderr.contains("cannot be read: no permission"), "{stderr}");
             assert!(
                 stderr.contains(&format!("{denied} belongs to root")),
                 "{stderr}"
@@ -276,7 +276,7 @@ fn non_regular_list_files_are_refused() {
     let stderr = home.run_failing(&["list"], &[]);
 
     assert!(
-        stderr.contains("is a folder; name a file with --store"),
+        stderr.contains("is a folder; use a file with --store"),
         "{stderr}"
     );
 }

@@ -288,7 +288,7 @@ fn a_non_regular_file_in_place_is_refused() {
         panic!("{result:?}")
     };
     assert!(
-        why.ends_with("is a folder; name a file with --store"),
+        why.ends_with("is a folder; use a file with --store"),
         "{why}"
     );
     assert_eq!(reports.take(), []);

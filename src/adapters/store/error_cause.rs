@@ -89,12 +89,12 @@ fn check_access(path: &Path, wanted: rustix::fs::Access) -> Result<(), Errno> {
 fn describe_remedy(path: &Path, error: Errno) -> String {
     let shown = path.display();
     if error == Errno::ROFS {
-        return format!("{shown} is on a read-only disk; name a file on another disk with --store");
+        return format!("{shown} is on a read-only disk; use a file on another disk with --store");
     }
     let own = geteuid().as_raw();
     match fs::metadata(path) {
         Ok(meta) if error == Errno::ACCESS && meta.uid() != own => format!(
-            "{shown} belongs to {}; run sudo chown {} {shown}, or name another file with --store",
+            "no permission: {shown} belongs to {}; run sudo chown {} {shown}, or use another file with --store",
             user_name(meta.uid()),
             user_name(own)
         ),

@@ -168,7 +168,7 @@ pub(super) fn check_is_regular(path: &Path) -> Result<(), StoreError> {
         (false, false) => "not a regular file",
     };
     Err(StoreError::Other(format!(
-        "{} is {kind}; name a file with --store",
+        "{} is {kind}; use a file with --store",
         path.display()
     )))
 }

@@ -121,7 +121,7 @@ pub(super) fn schema_state(conn: &Connection) -> Result<SchemaState, StoreError>
     }
     if !is_ours {
         return Err(StoreError::Other(
-            "it is another program's database; name another file with --store".into(),
+            "it is another program's database; use another file with --store".into(),
         ));
     }
     match version {
