@@ -265,13 +265,13 @@ pub struct FailedCheck {
 pub type PollResult = Result<Observation, PollError>;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn errors_round_trip_through_the_store() {
+    /// One error of each kind.
+    pub(crate) fn every_error() -> Vec<PollError> {
         let text = || CleanText::line("x", 9);
-        let errors = [
+        vec![
             PollError::Offline(text()),
             PollError::Untrusted(text()),
             PollError::TimedOut,
@@ -299,8 +299,12 @@ mod tests {
             },
             PollError::Malformed(text()),
             PollError::AnswerLost,
-        ];
-        for error in errors {
+        ]
+    }
+
+    #[test]
+    fn errors_round_trip_through_the_store() {
+        for error in every_error() {
             let text = error
                 .text()
                 .cloned()

@@ -310,40 +310,11 @@ impl fmt::Display for QueryProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::text::CleanText;
+    use crate::domain::{poll_result::tests::every_error, text::CleanText};
 
     #[test]
     fn every_poll_error_is_half_a_sentence_with_a_next_step() {
-        let text = || CleanText::line("x", 9);
-        for error in [
-            PollError::Offline(text()),
-            PollError::Untrusted(text()),
-            PollError::TimedOut,
-            PollError::ConnectionLost,
-            PollError::NoKey,
-            PollError::KeyUnreadable(text()),
-            PollError::Unauthorized(403),
-            PollError::Blocked(511),
-            PollError::OutOfCredits,
-            PollError::RateLimited {
-                code: 433,
-                retry_after: None,
-            },
-            PollError::Maintenance,
-            PollError::Redirected(text()),
-            PollError::WrongAddress,
-            PollError::NotFound,
-            PollError::Rejected {
-                code: 451,
-                message: text(),
-            },
-            PollError::Server {
-                code: 502,
-                message: text(),
-            },
-            PollError::Malformed(text()),
-            PollError::AnswerLost,
-        ] {
+        for error in every_error() {
             assert!(error.next_step().ends_with(['.', '?']), "{error:?}");
             assert!(!error.message().ends_with('.'), "{error:?}");
         }
