@@ -26,12 +26,11 @@ use self::{
     paths::BaseFolderError,
 };
 use crate::{
-    adapters::{
-        kie::{ApiOrigin, StoredKey},
-        regular_file::{self, Symlinks},
-    },
+    adapters::regular_file::{self, Symlinks},
     app::keymap::Keymap,
-    domain::{preview::PreviewMode, schedule::PollIntervals},
+    domain::{
+        api_origin::ApiOrigin, preview::PreviewMode, schedule::PollIntervals, stored_key::StoredKey,
+    },
 };
 
 /// The default file: every setting with its default, commented out.

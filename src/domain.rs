@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no async, no terminal. Functions that depend on time take a
 //! [`time::Now`] or a [`time::Mono`].
 
+pub mod api_origin;
 pub mod comparison;
 pub mod download;
 pub mod duration_text;
@@ -22,6 +23,7 @@ pub mod response_notes;
 pub mod saved_session;
 pub mod schedule;
 pub mod status;
+pub mod stored_key;
 pub mod suggest;
 pub mod task;
 pub mod text;

@@ -22,7 +22,7 @@ use kietop::{
         environment::{fallback_size, is_variable_set, path_variables, supports_unicode},
         frames::Ffmpeg,
         input_cache::InputCache,
-        kie::{ApiKey, ApiOrigin, KieClient, RequestLimits},
+        kie::{ApiKey, KieClient, RequestLimits},
         log,
         notify::SystemNotifier,
         resource_check,
@@ -41,6 +41,7 @@ use kietop::{
         paths::{self, BaseFolderError},
     },
     domain::{
+        api_origin::ApiOrigin,
         list_change::{AccessMode, ListChange},
         path_text::strip_quotes,
         preview::{PreviewMode, TerminalLink},

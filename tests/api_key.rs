@@ -21,10 +21,11 @@ use std::{
 use futures_util::stream::{self, StreamExt as _};
 use kietop::{
     adapters::{
-        kie::{ApiKey, ApiOrigin, KieClient, RequestLimits},
+        kie::{ApiKey, KieClient, RequestLimits},
         log,
     },
     domain::{
+        api_origin::ApiOrigin,
         poll_result::PollError,
         response_notes::ResponseNotes,
         task::{Family, TaskId},

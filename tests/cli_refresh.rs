@@ -22,8 +22,9 @@ use std::{
 };
 
 use kietop::{
-    adapters::{desktop::SystemClock, file_limiter::FileLimiter, kie::ApiOrigin},
+    adapters::{desktop::SystemClock, file_limiter::FileLimiter},
     domain::{
+        api_origin::ApiOrigin,
         limiter::{AccountHash, Broadcast},
         poll_result::PollError,
     },

@@ -30,9 +30,10 @@ use kietop::{
         compare::ComparisonPages,
         desktop::Browser,
         download::AllowedHosts,
-        kie::{ApiKey, ApiOrigin, KieClient, RequestLimits},
+        kie::{ApiKey, KieClient, RequestLimits},
     },
     domain::{
+        api_origin::ApiOrigin,
         comparison::{Comparison, VideoSource},
         link::VideoUrl,
         response_notes::ResponseNotes,

@@ -17,10 +17,7 @@ use std::{
 
 use jiff::Timestamp;
 use kietop::{
-    adapters::{
-        kie::StoredKey,
-        store::{Recovery, SqliteStore},
-    },
+    adapters::store::{Recovery, SqliteStore},
     app::keymap::{Action, KeyChord, KeyContext},
     cli::json,
     config::{AsciiMode, Config, MouseSetting, Overrides},
@@ -28,6 +25,7 @@ use kietop::{
         list_change::{JournalEvent, ListChange},
         preview::PreviewMode,
         status::Tab,
+        stored_key::StoredKey,
         task::TaskId,
         watched_task::{NotifySetting, WatchedTask},
     },

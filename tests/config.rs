@@ -15,10 +15,11 @@ use std::{
 
 use assert_cmd::Command;
 use kietop::{
-    adapters::kie::{ApiOrigin, StoredKey},
     app::keymap::{Action, KeyChord, KeyContext},
     config::{AsciiMode, Config, DEFAULT_FILE, MouseSetting, Overrides, known_keys},
-    domain::{preview::PreviewMode, schedule::PollIntervals},
+    domain::{
+        api_origin::ApiOrigin, preview::PreviewMode, schedule::PollIntervals, stored_key::StoredKey,
+    },
 };
 
 fn parse(text: &str) -> Config {

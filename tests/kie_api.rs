@@ -13,8 +13,9 @@ use std::{
 };
 
 use kietop::{
-    adapters::kie::{ApiKey, ApiOrigin, KieClient, RequestLimits},
+    adapters::kie::{ApiKey, KieClient, RequestLimits},
     domain::{
+        api_origin::ApiOrigin,
         poll_result::{PollError, PollResult},
         response_notes::ResponseNotes,
         task::{Family, TaskId},

@@ -19,10 +19,11 @@ use std::{
 
 use kietop::{
     adapters::{
-        kie::{ApiKey, ApiOrigin, KieClient, RequestLimits},
+        kie::{ApiKey, KieClient, RequestLimits},
         log,
     },
     domain::{
+        api_origin::ApiOrigin,
         poll_result::{ErrorScope, PollError, PollResult},
         response_notes::ResponseNotes,
         task::{Family, TaskId},

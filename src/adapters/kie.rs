@@ -17,6 +17,7 @@ use self::{
 use crate::{
     adapters::file_limiter::limited_client::{self, SharedLimiter},
     domain::{
+        api_origin::ApiOrigin,
         id_extract::KnownSecrets,
         limiter::AccountHash,
         poll_result::{PollError, PollResult},
@@ -34,14 +35,12 @@ pub mod key_source;
 pub mod lenient_json;
 mod link_renewal;
 pub mod luma_modify;
-pub mod origin;
 mod redaction;
 pub mod retry_after;
 
 pub use self::{
     key::{ApiKey, KeyError},
-    key_source::{KeySource, StoredKey},
-    origin::{ApiOrigin, OriginError},
+    key_source::KeySource,
 };
 
 /// The longest host name shown, in bytes: the limit of DNS.

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::json;
 use crate::{
-    adapters::kie::{ApiOrigin, status_url},
+    adapters::kie::status_url,
     domain::{
+        api_origin::ApiOrigin,
         task::{Family, TaskId},
         watched_task::WatchedTask,
     },

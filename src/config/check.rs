@@ -13,12 +13,11 @@ use super::{
     toml_reader::{EntryContent, Located, SectionEntry, TomlReader, TomlSection},
 };
 use crate::{
-    adapters::{
-        environment,
-        kie::{ApiOrigin, StoredKey},
-    },
+    adapters::environment,
     app::keymap::{KeyContext, KeyOverride, Keymap},
-    domain::{preview::PreviewMode, schedule::PollIntervals},
+    domain::{
+        api_origin::ApiOrigin, preview::PreviewMode, schedule::PollIntervals, stored_key::StoredKey,
+    },
 };
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;

@@ -14,7 +14,7 @@ use std::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::{adapters::kie::ApiOrigin, domain::link::VideoUrl};
+use crate::domain::{api_origin::ApiOrigin, link::VideoUrl};
 
 /// Which hosts files may be fetched from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, ClientBuilder, Response};
 use rustls::{AlertDescription, CertificateError, crypto::CryptoProvider};
 
-use super::{RequestLimits, envelope::malformed, origin::ApiOrigin};
-use crate::domain::{poll_result::PollError, text::CleanText};
+use super::{RequestLimits, envelope::malformed};
+use crate::domain::{api_origin::ApiOrigin, poll_result::PollError, text::CleanText};
 
 /// The longest error description kept, in bytes.
 const MAX_REASON_LEN: usize = 256;

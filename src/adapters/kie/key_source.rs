@@ -2,14 +2,7 @@
 //!
 //! Neither errors nor the log quote the file's content or the command's output.
 
-use std::{
-    fmt,
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs::File, io::Read as _, path::Path, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -17,13 +10,13 @@ use tokio::{
     task, time,
 };
 
-use super::{ApiKey, ApiOrigin};
+use super::ApiKey;
 use crate::{
     adapters::{
         command::{self, SearchPath},
         regular_file::{self, Symlinks},
     },
-    domain::{poll_result::PollError, text::CleanText},
+    domain::{poll_result::PollError, stored_key::StoredKey, text::CleanText},
 };
 
 /// The time for a command to print the key: some ask a person first.
@@ -37,33 +30,6 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_READ_LEN: u64 = 8 * 1024;
 
 const MAX_REASON_LEN: usize = 300;
-
-/// A key stored outside the environment.
-///
-/// Neither `Debug` nor an error shows command or path: users put the key itself there by mistake.
-#[derive(Clone, PartialEq, Eq)]
-pub enum StoredKey {
-    /// A program and its arguments; the key is the first line it prints. The program is an absolute
-    /// path, or a name found in an absolute folder of `PATH`.
-    Command(Vec<String>),
-    /// A file that only its owner may read.
-    File(PathBuf),
-    /// A key that belongs to another address than the requested one; it is never read.
-    OtherOrigin {
-        belongs_to: ApiOrigin,
-        requested: ApiOrigin,
-    },
-}
-
-impl fmt::Debug for StoredKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Command(_) => "Command(…)",
-            Self::File(_) => "File(…)",
-            Self::OtherOrigin { .. } => "OtherOrigin(…)",
-        })
-    }
-}
 
 /// The source of a client's key.
 #[derive(Debug, Clone)]
@@ -97,7 +63,7 @@ impl KeySource {
         match self {
             Self::None => Err(PollError::NoKey),
             Self::Given(key) => Ok(key.clone()),
-            Self::Stored(stored) => stored.read().await.map_err(|reason| {
+            Self::Stored(stored) => read_stored(stored).await.map_err(|reason| {
                 let reason = CleanText::line(&reason, MAX_REASON_LEN);
                 tracing::warn!(%reason, "the key cannot be read");
                 PollError::KeyUnreadable(reason)
@@ -106,31 +72,29 @@ impl KeySource {
     }
 }
 
-impl StoredKey {
-    async fn read(&self) -> Result<ApiKey, String> {
-        match self {
-            Self::Command(command_line) => {
-                let line = run_key_command(command_line)
-                    .await
-                    .map_err(|reason| format!("key_command {reason}"))?;
-                parse_key(&line).map_err(|reason| format!("key_command: {reason}"))
-            }
-            Self::File(file) => {
-                let path = file.clone();
-                let text = task::spawn_blocking(move || read_private_file(&path)).await;
-                let text = text.unwrap_or_else(|_| Err("cannot be read".to_owned()));
-                text.and_then(|text| {
-                    parse_key(&text).map_err(|reason| format!("has no valid key: {reason}"))
-                })
-                .map_err(|reason| format!("key_file {reason}"))
-            }
-            Self::OtherOrigin {
-                belongs_to,
-                requested,
-            } => Err(format!(
-                "the stored key is for {belongs_to}, not for {requested}"
-            )),
+async fn read_stored(stored: &StoredKey) -> Result<ApiKey, String> {
+    match stored {
+        StoredKey::Command(command_line) => {
+            let line = run_key_command(command_line)
+                .await
+                .map_err(|reason| format!("key_command {reason}"))?;
+            parse_key(&line).map_err(|reason| format!("key_command: {reason}"))
         }
+        StoredKey::File(file) => {
+            let path = file.clone();
+            let text = task::spawn_blocking(move || read_private_file(&path)).await;
+            let text = text.unwrap_or_else(|_| Err("cannot be read".to_owned()));
+            text.and_then(|text| {
+                parse_key(&text).map_err(|reason| format!("has no valid key: {reason}"))
+            })
+            .map_err(|reason| format!("key_file {reason}"))
+        }
+        StoredKey::OtherOrigin {
+            belongs_to,
+            requested,
+        } => Err(format!(
+            "the stored key is for {belongs_to}, not for {requested}"
+        )),
     }
 }
 
@@ -225,10 +189,11 @@ fn read_private_file(path: &Path) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
     use super::*;
     use crate::adapters::command::tests::{assert_gone, with_canary_key};
+    use crate::domain::api_origin::ApiOrigin;
 
     fn command(command_line: &[&str]) -> KeySource {
         let command_line = command_line.iter().map(|word| (*word).to_owned()).collect();

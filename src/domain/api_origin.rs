@@ -45,7 +45,7 @@ impl ApiOrigin {
         let text = text.trim();
         if text
             .chars()
-            .any(|c| c.is_whitespace() || crate::domain::text::is_unsafe(c))
+            .any(|c| c.is_whitespace() || super::text::is_unsafe(c))
         {
             return Err(OriginError::NotPrintable);
         }
