@@ -27,7 +27,7 @@
 //! | [`cli`] | the command line, one file for each command | the event loop |
 //! | [`runtime`] | event loop, effects, input, terminal, previews | HTTP, SQL |
 //!
-//! `tests/layering.rs` checks this table against the source.
+//! `tests/core/layering.rs` checks this table against the source.
 //!
 //! # Where a change goes
 //!
@@ -60,7 +60,8 @@
 //! - Selection, first visible row and marks are kept by task id. An action applies to
 //!   [`State::targets`](app::state::State::targets): the marked tasks, else the selected one.
 //! - The visible rows are updated one at a time, and always equal the list filtered and sorted from
-//!   scratch ([`domain::query::ListView`]); `tests/properties.rs` compares both after each message.
+//!   scratch ([`domain::query::ListView`]); `tests/core/properties.rs` compares both after
+//!   each message.
 //! - Text from outside is [sanitised](domain::text::CleanText) where it enters.
 //! - Unusual answers are counted by kind. The start of the last one is kept in memory only, without
 //!   the API key ([`domain::response_notes`]).

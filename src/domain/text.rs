@@ -180,8 +180,8 @@ fn subdivision_tags(mut following: impl Iterator<Item = char>) -> usize {
 /// These are: controls (C0, DEL, C1), format characters (Unicode class Cf: bidi, zero-width,
 /// joiners, marks before numbers, layout of music, shorthand and hieroglyphs), line and paragraph
 /// separators, fillers, selectors and other characters that are drawn as nothing
-/// (`Default_Ignorable_Code_Point`), and the whole tag block. `tests/sanitizing.rs` checks the list
-/// against Unicode's tables.
+/// (`Default_Ignorable_Code_Point`), and the whole tag block. `tests/core/sanitizing.rs` checks
+/// the list against Unicode's tables.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || c >= '\u{ad}'

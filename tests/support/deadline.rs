@@ -1,12 +1,5 @@
 //! Deadlines for commands that hang when a bug returns.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "test code")]
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test file uses a part of the module"
-)]
-
 use std::{
     process::{Child, Command, Output, Stdio},
     sync::mpsc,

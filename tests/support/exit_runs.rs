@@ -1,10 +1,5 @@
 //! Repeated exits, suspensions and pastes of the real program: the terminal is restored and the
 //! exit code is right.
-#![expect(
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "test code that measures real time"
-)]
 
 use std::path::Path;
 use std::thread;
@@ -12,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::process_stats;
-use crate::pty::{Pty, PtyLaunch};
+use crate::support::pty::{Pty, PtyLaunch};
 
 /// The signals on which the program shuts down cleanly.
 const FATAL_SIGNALS: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT];
@@ -76,13 +70,13 @@ pub(crate) fn run_hang_ups(program: &str, rounds: usize) -> ExitStats {
     for _ in 0..rounds {
         let mut pty = start_with_tasks(program, home.path());
         let pid = pty.pid();
-        let before = process_stats::cpu_ticks(pid).unwrap_or_default();
+        let before = crate::support::process_stats::cpu_ticks(pid).unwrap_or_default();
         let mut last = before;
         let started = Instant::now();
         pty.hang_up();
-        while let Some(cpu) = process_stats::cpu_ticks(pid) {
+        while let Some(cpu) = crate::support::process_stats::cpu_ticks(pid) {
             last = last.max(cpu);
-            if started.elapsed() > crate::pty::WAIT_TIMEOUT {
+            if started.elapsed() > crate::support::pty::WAIT_TIMEOUT {
                 break;
             }
             thread::park_timeout(Duration::from_millis(1));

@@ -1,11 +1,6 @@
 //! A hostile API server: random faults and attacks from a seed, for hours.
 //!
 //! It uses threads and blocking sockets, since it runs beside a pseudo-terminal, not in a runtime.
-#![expect(
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "a test server that measures real time"
-)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

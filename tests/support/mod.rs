@@ -13,18 +13,36 @@
 //! The current time is [`now`]. States are built with messages to `update`, so the program can
 //! really reach each of them.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "test code: a wrong literal fails the test"
-)]
 #![allow(
     dead_code,
     clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
     unreachable_pub,
     missing_docs,
-    reason = "each test file uses a part of the module"
+    reason = "each test binary uses a part of the module"
 )]
+
+pub mod deadline;
+pub mod exit_runs;
+#[cfg(target_os = "linux")]
+pub mod faulty_libc;
+pub mod harmful_chars;
+pub mod hostile_server;
+pub mod long_run;
+pub mod nohup;
+pub mod output_check;
+pub mod process_stats;
+pub mod pty;
+pub mod random_input;
+pub mod raw_server;
+pub mod save_kills;
+pub mod soak;
+pub mod sources;
+pub mod store;
+pub mod story;
+pub mod svg;
+pub mod terminal_probe;
 
 use std::time::Duration;
 

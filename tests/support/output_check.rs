@@ -3,7 +3,7 @@
 //! Escape sequences come only from our own backend, so no text of a server, a link or a paste can
 //! control the terminal.
 
-use crate::harmful_chars::is_harmful;
+use crate::support::harmful_chars::is_harmful;
 
 /// Final bytes of the `CSI` sequences that draw.
 const DRAWING_FINALS: [char; 3] = ['m', 'H', 'J'];

@@ -3,12 +3,6 @@
 //! A reader thread drains the terminal and a waiter thread waits for the program's exit; both send
 //! events to the test, which owns the screen. Every wait is for a condition, with a timeout.
 //! Terminal queries are never answered, so a program that waits for a reply fails here.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "test code whose timeouts are real time"
-)]
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};

@@ -1,10 +1,4 @@
 //! Random keys, pastes, mouse reports and sizes, at the real program against a hostile server.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "test code that measures real time"
-)]
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::hostile_server::{ATTACKS, FaultRates, HostileServer, SeededRng};
-use crate::output_check::OutputChecker;
-use crate::pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
+use crate::support::hostile_server::{ATTACKS, FaultRates, HostileServer, SeededRng};
+use crate::support::output_check::OutputChecker;
+use crate::support::pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
 
 /// The API key, which may appear only in request headers.
 const CANARY: &str = "canary-7f3a91c2e4";

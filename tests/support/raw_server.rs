@@ -3,13 +3,6 @@
 //!
 //! It parses only the end of a request's head; the test supplies the bytes of each response.
 
-#![expect(clippy::expect_used, reason = "a test server fails by panicking")]
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test file uses a part of the module"
-)]
-
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{

@@ -4,12 +4,6 @@
 //! The `save` command and a dashboard that saves automatically alternate on one list. The file host
 //! is slow and sometimes closes a connection early. The folder and the list are checked after each
 //! kill.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "test code that kills at real times"
-)]
 
 use std::{
     collections::BTreeMap,
@@ -34,7 +28,7 @@ use kietop::{
 };
 use rustix::process::Signal;
 
-use crate::{
+use crate::support::{
     hostile_server::SeededRng,
     pty::{PtyLaunch, WAIT_TIMEOUT},
 };

@@ -1,19 +1,13 @@
 //! A soak test: two hundred tasks and a hostile server for an hour. It measures memory, files,
 //! threads and CPU time, and whether they grow.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "test code that measures real time"
-)]
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::hostile_server::{FaultRates, HostileServer};
-use crate::output_check::OutputChecker;
-use crate::process_stats::{ProcessStats, process_stats};
-use crate::random_input::{add_tasks, launch};
+use crate::support::hostile_server::{FaultRates, HostileServer};
+use crate::support::output_check::OutputChecker;
+use crate::support::process_stats::{ProcessStats, process_stats};
+use crate::support::random_input::{add_tasks, launch};
 
 const TASK_COUNT: u32 = 200;
 

@@ -1,12 +1,6 @@
 //! A driver for scenario tests: it runs the program's `update` function on simulated time with a
 //! fake disk and a fake server, and records every effect.
 
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test file uses a part of the module"
-)]
-
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     time::Duration,

@@ -4,8 +4,6 @@
 //! It has no scripts, so it plays as an image. Text is placed by column and stretched to the width
 //! of its cells, for any font. Lines, bars and half blocks are shapes, since fonts leave gaps.
 
-#![expect(clippy::expect_used, reason = "test code")]
-
 use std::fmt::Write as _;
 
 use vt100::{Cell, Color, Screen};

@@ -1,10 +1,5 @@
 //! A minimal program that uses the terminal like the dashboard: one loop with keys, interruptions
 //! and frames. An environment variable selects its mode, and keys control it.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test program that panics on demand"
-)]
 
 use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};

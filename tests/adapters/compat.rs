@@ -1,0 +1,434 @@
+//! Files of earlier versions: a list and a config file of version 0.1.0 keep their meaning.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use kietop::{
+    adapters::store::{Recovery, SqliteStore},
+    app::keymap::{Action, KeyChord, KeyContext},
+    cli::json,
+    config::{AsciiMode, Config, MouseSetting, Overrides},
+    domain::{
+        list_change::{JournalEvent, ListChange},
+        preview::PreviewMode,
+        status::Tab,
+        stored_key::StoredKey,
+        task::TaskId,
+        watched_task::{NotifySetting, WatchedTask},
+    },
+    ports::ListStore as _,
+    ui::theme::parse_style,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const TWO_WEEKS: Duration = Duration::from_hours(14 * 24);
+
+// Ids of tasks in the list, named by the last action on them.
+const NOTIFICATIONS_OFF: &str = "9f87bb7c4c5bb229cadbb57f042c56b4";
+const OPENED: &str = "cdc3079edbac3c098601bd2d695d3272";
+const REMOVED_FIRST: &str = "a5c69c876c440c43b4310af60119df6a";
+const REMOVED_TOGETHER: [&str; 2] = [
+    "7822c245a4d464d33d4cc82ec2a96f68",
+    "7fbed92ba40f1b154b644c05845b44d3",
+];
+const REMOVED_LAST: &str = "72d5374f76d4cc654822b0fd6bcf7203";
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/version-0.1.0")
+        .join(name)
+}
+
+/// A copy of the list in a temporary folder.
+struct ListCopy {
+    dir: TempDir,
+}
+
+impl ListCopy {
+    fn with_files(files: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            fs::copy(fixture(file), dir.path().join(file)).unwrap();
+        }
+        Self { dir }
+    }
+
+    fn new() -> Self {
+        Self::with_files(&["kietop.db", "kietop.db.ids"])
+    }
+
+    /// Opens the list a minute after it was closed.
+    fn open(&self, on_recovery: impl FnMut(&Recovery) + Send + 'static) -> SqliteStore {
+        let path = self.dir.path().join("kietop.db");
+        SqliteStore::open(&path, time("2026-11-28T18:52:00Z"), on_recovery).unwrap()
+    }
+
+    /// Opens the list; fails on any recovery.
+    fn open_intact(&self) -> SqliteStore {
+        self.open(|recovery| panic!("{recovery}"))
+    }
+
+    /// Returns the sorted file names.
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.dir.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn id(text: &str) -> TaskId {
+    TaskId::parse(text).unwrap()
+}
+
+/// Returns the task as JSON, without the message of a failed check.
+fn without_message(task: &WatchedTask) -> Value {
+    let mut json = json::task_record(task, TWO_WEEKS);
+    if let Some(error) = json["checkError"].as_object_mut() {
+        error.remove("message").unwrap();
+    }
+    json
+}
+
+#[test]
+fn tasks_are_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+
+    let mut tasks: Vec<_> = store.load().unwrap().iter().map(without_message).collect();
+
+    tasks.sort_by_key(|task| task["taskId"].to_string());
+    let written = fs::read_to_string(fixture("tasks.json")).unwrap();
+    let expected: Vec<Value> = serde_json::from_str(&written).unwrap();
+    assert_eq!(expected.len(), 11);
+    for (task, expected) in tasks.iter().zip(&expected) {
+        assert_eq!(task, expected);
+    }
+    assert_eq!(tasks.len(), 11);
+    drop(store);
+    assert_eq!(list.files(), ["kietop.db", "kietop.db.ids"]);
+}
+
+#[test]
+fn states_and_labels_are_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+    let tasks = store.load().unwrap();
+
+    let mut found: Vec<_> = tasks
+        .iter()
+        .map(|task| {
+            let json = json::task_record(task, TWO_WEEKS);
+            let text = |name: &str| json[name].as_str().unwrap_or("-").to_owned();
+            let flag = json["successFlag"].as_u64().map(|flag| flag.to_string());
+            [
+                text("taskId")[..4].to_owned(),
+                text("state"),
+                flag.unwrap_or_else(|| "-".to_owned()),
+                text("errorCode"),
+                text("label"),
+            ]
+            .join(" ")
+        })
+        .collect();
+
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "14d0 generating 0 - generating still",
+            "1a8a failed 0 501 jellyfish, take 3",
+            "2430 not_found - - -",
+            "2dab new - - never \"asked\" yet",
+            "7b79 rescued 4 - 日落-赛博",
+            "9f87 succeeded 1 - -",
+            "a934 succeeded 1 - hero loop",
+            "cdc3 succeeded 1 - hero loop",
+            "d91c succeeded 1 - -",
+            "e4d2 succeeded 1 - -",
+            "f755 unknown 7 - -",
+        ]
+    );
+}
+
+#[test]
+fn notifications_are_off_for_one_task() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+    let tasks = store.load().unwrap();
+
+    let off = tasks
+        .iter()
+        .filter(|task| task.notify == NotifySetting::Off);
+
+    let ids: Vec<_> = off.map(|task| task.id().as_str()).collect();
+    assert_eq!(ids, [NOTIFICATIONS_OFF]);
+}
+
+#[test]
+fn the_session_is_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+
+    let session = store.load_session().unwrap();
+
+    assert_eq!(session.list_view.tab, Tab::Ready);
+    assert_eq!(session.list_view.order.key(), "-took");
+    assert_eq!(session.list_view.query.to_string(), "!id:zz state:ready");
+    assert_eq!(
+        session.last_seen,
+        Some(time("2026-11-28T18:42:04.087550935Z"))
+    );
+    assert_eq!(
+        session.removals,
+        [
+            vec![id(REMOVED_FIRST)],
+            REMOVED_TOGETHER.map(id).to_vec(),
+            vec![id(REMOVED_LAST)],
+        ]
+    );
+}
+
+#[test]
+fn removed_tasks_are_restored_with_their_data() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+    let [running, expired] = REMOVED_TOGETHER;
+    let changes = [REMOVED_FIRST, running, expired, REMOVED_LAST].map(|task| ListChange::Restore {
+        task: id(task),
+        at: time("2026-11-28T18:52:00Z"),
+    });
+
+    store.apply(&changes).unwrap();
+
+    let tasks: BTreeMap<_, _> = store
+        .load()
+        .unwrap()
+        .iter()
+        .map(|task| (task.id().as_str().to_owned(), without_message(task)))
+        .collect();
+    assert_eq!(tasks.len(), 15);
+    let task = &tasks[REMOVED_FIRST];
+    assert_eq!(
+        (&task["state"], &task["successFlag"]),
+        (&"failed".into(), &2.into())
+    );
+    assert_eq!(task["errorCode"], "422");
+    assert_eq!(
+        task["errorMessage"],
+        "Input video is 14.2 s long; the limit is 10 s."
+    );
+    let task = &tasks[REMOVED_LAST];
+    assert_eq!(
+        (&task["state"], &task["successFlag"]),
+        (&"failed".into(), &3.into())
+    );
+    assert_eq!(task["errorCode"], "500");
+    assert_eq!(task["waterMark"], "studio");
+    assert_eq!(task["durationMs"], 280_152);
+    let task = &tasks[running];
+    assert_eq!(task["state"], "generating");
+    assert_eq!(task["createTime"], "2026-11-28T18:25:14.424Z");
+    let task = &tasks[expired];
+    assert_eq!(task["state"], "succeeded");
+    assert_eq!(task["label"], "first test, blue car");
+    assert_eq!(task["completeTime"], "2026-11-13T15:40:44.424Z");
+    assert_eq!(
+        task["resultUrls"][0],
+        format!("http://127.0.0.1:4010/media/{expired}-0.mp4")
+    );
+}
+
+#[test]
+fn the_journal_is_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+
+    let lines = store.read_journal(&id(OPENED), 10).unwrap();
+
+    let times: Vec<_> = lines.iter().map(|line| line.at.to_string()).collect();
+    assert_eq!(
+        times,
+        [
+            "2026-11-28T18:40:45.434Z",
+            "2026-11-28T18:40:46.712Z",
+            "2026-11-28T18:41:39.604Z"
+        ]
+    );
+    let [added, finished, opened] = lines.try_into().unwrap();
+    assert_eq!(added.event, JournalEvent::Added);
+    assert!(
+        matches!(finished.event, JournalEvent::StateChanged(state) if state.as_str() == "succeeded")
+    );
+    let url = format!("http://127.0.0.1:4010/media/{OPENED}-0.mp4");
+    assert!(matches!(opened.event, JournalEvent::Opened(link) if link.as_str() == url));
+}
+
+#[test]
+fn the_raw_response_is_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+
+    let response = store.read_raw_response(&id(OPENED)).unwrap().unwrap();
+
+    let json: Value = serde_json::from_str(&response.to_text()).unwrap();
+    assert_eq!(json["taskId"], OPENED);
+    assert_eq!(json["successFlag"], 1);
+    assert_eq!(json["completeTime"], 1_794_818_444_424_u64);
+}
+
+#[test]
+fn a_deleted_list_is_restored_from_its_id_file() {
+    let list = ListCopy::with_files(&["kietop.db.ids"]);
+    let mut store = list.open(|_| ());
+
+    let tasks = store.load().unwrap();
+
+    let labels: BTreeMap<_, _> = tasks
+        .iter()
+        .map(|task| {
+            let label = task.label.as_ref().map(|label| label.as_str().to_owned());
+            (task.id().as_str(), label)
+        })
+        .collect();
+    assert_eq!(labels.len(), 11);
+    assert_eq!(labels[OPENED].as_deref(), Some("hero loop"));
+    assert_eq!(labels[NOTIFICATIONS_OFF], None);
+    assert!(!labels.contains_key(REMOVED_FIRST));
+}
+
+fn config(profile: Option<&str>) -> Config {
+    let options = Overrides {
+        config: Some(fixture("config.toml")),
+        profile: profile.map(str::to_owned),
+        ..Overrides::default()
+    };
+    Config::load(&options).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+#[test]
+fn settings_keep_their_meaning() {
+    let config = config(None);
+    let settings = config.settings;
+
+    assert_eq!(config.origin.as_str(), "http://127.0.0.1:4010");
+    assert_eq!(config.store, Some(fixture("lists/main.db")));
+    let command = strings(&["sh", "-c", "pass show kie | head -1"]);
+    assert_eq!(config.key, Some(StoredKey::Command(command)));
+    assert_eq!(settings.ascii, AsciiMode::Off);
+    assert_eq!(settings.browser, ["firefox", "--new-window", "%s"]);
+    assert_eq!(settings.preview, PreviewMode::Sixel);
+    assert_eq!(settings.mouse, MouseSetting::Off);
+    assert_eq!(settings.saving.folder, Some(PathBuf::from("/srv/videos")));
+    assert!(settings.saving.is_automatic);
+    assert_eq!(settings.retention.0, Duration::from_hours(21 * 24));
+    assert_eq!(settings.intervals.young, Duration::from_secs(5));
+    assert_eq!(settings.intervals.steady, Duration::from_secs(45));
+    assert_eq!(settings.intervals.late, Duration::from_mins(5));
+    assert!(settings.notifications.bell);
+    assert!(settings.notifications.osc);
+    assert!(settings.notifications.desktop);
+    assert_eq!(settings.notifications.command, ["notify-me", "--quiet"]);
+}
+
+#[test]
+fn a_custom_theme_keeps_its_meaning() {
+    let colours = config(None).settings.colours;
+
+    let text = fs::read_to_string(fixture("themes/paper.toml")).unwrap();
+    assert_eq!(colours.light, None);
+    for role in kietop::ui::theme::Role::ALL {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{} = ", role.name())));
+        let style = parse_style(line.unwrap().trim_matches('"')).unwrap();
+        assert_eq!(colours.base.style(role), style, "{}", role.name());
+    }
+}
+
+#[test]
+fn profiles_keep_their_meaning() {
+    let studio = config(Some("studio"));
+    let second = config(Some("second_desk"));
+
+    assert_eq!(studio.origin.as_str(), "https://api.kie.ai");
+    assert_eq!(studio.store, Some(fixture("lists/studio.db")));
+    let command = strings(&["pass", "show", "kie-studio"]);
+    assert_eq!(studio.key, Some(StoredKey::Command(command)));
+    assert_eq!(second.origin.as_str(), "http://127.0.0.1:4010");
+    assert_eq!(second.key, Some(StoredKey::File(fixture("keys/second"))));
+}
+
+/// Loading the file fails on an unknown action, context or key.
+#[test]
+fn keys_keep_their_actions() {
+    let keymap = config(None).settings.keymap;
+    let action = |key: &str, context: &str| {
+        let context = KeyContext::parse(context).unwrap();
+        let action = keymap.lookup(KeyChord::parse(key).unwrap(), context);
+        action.map(Action::name)
+    };
+
+    for (context, key, expected) in [
+        ("list", "j", Some("next")),
+        ("list", "down", None),
+        ("list", "f2", Some("add")),
+        ("list", "delete", Some("remove")),
+        ("list", "x", Some("open_result")),
+        ("list", "f5", Some("open_result")),
+        ("list", "X", Some("open_original")),
+        ("list", "o", None),
+        ("list", "+", None),
+        ("list", "P", Some("pause")),
+        ("list", "p", None),
+        ("list", "alt-x", Some("palette")),
+        ("detail", "p", Some("pause")),
+        ("detail", "backspace", Some("back")),
+        ("add", "ctrl-g", Some("back")),
+        ("pick", "ctrl-g", Some("back")),
+        ("folder", "ctrl-g", Some("back")),
+        ("link", "ctrl-g", Some("back")),
+        ("copy", "J", Some("copy_json")),
+        ("copy", "j", None),
+        ("label", "ctrl-g", Some("back")),
+        ("palette", "ctrl-g", Some("back")),
+        ("help", "f10", Some("back")),
+        ("filter", "ctrl-g", Some("back")),
+        ("sort", "ctrl-r", Some("reverse_sort")),
+        ("confirm", "enter", Some("accept")),
+    ] {
+        assert_eq!(action(key, context), expected, "{key} in {context}");
+    }
+}
+
+#[test]
+fn every_action_of_the_version_is_known() {
+    let text = fs::read_to_string(fixture("config.toml")).unwrap();
+    let keys = text.split("[keys]").nth(1).unwrap();
+    let keys = keys.split("[keys.in").next().unwrap();
+    let names: Vec<_> = keys
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .collect();
+
+    assert_eq!(names.len(), 63);
+    for name in names {
+        assert!(Action::parse(name).is_some(), "{name}");
+    }
+}

@@ -1,0 +1,231 @@
+//! Saved results in the list file: restarts, versions, removals and damage.
+
+use std::{fs, path::PathBuf};
+
+use kietop::{
+    domain::{
+        download::DownloadError,
+        list_change::{ExternalChange, JournalEvent, JournalLine, ListChange},
+        poll_result::PollError,
+        status::ResultLocation,
+        text::CleanText,
+    },
+    ports::ListStore as _,
+};
+
+use crate::support::store::{TestList, add, at, id, observed, remove, restore, success};
+
+const SAVED_PATH: &str = "/home/me/Videos/kietop/neon \u{1b}[1m\"city\".mp4";
+
+fn save_started(task: &str) -> ListChange {
+    ListChange::SaveBegun {
+        task: id(task),
+        at: at(1),
+        folder: "/home/me/Videos/kietop".into(),
+    }
+}
+
+fn save_finished(task: &str) -> ListChange {
+    ListChange::Saved {
+        task: id(task),
+        at: at(2),
+        number: 1,
+        path: SAVED_PATH.into(),
+    }
+}
+
+fn save_failed(task: &str, error: DownloadError) -> ListChange {
+    ListChange::SaveFailed {
+        task: id(task),
+        at: at(2),
+        error,
+    }
+}
+
+fn descriptions(lines: &[JournalLine]) -> Vec<String> {
+    lines.iter().map(|line| line.event.description()).collect()
+}
+
+#[test]
+fn saved_results_survive_restart_removal_and_undo() {
+    let list = TestList::new();
+    let warned = ListChange::ExpiryWarned {
+        task: id("a"),
+        at: at(3),
+    };
+    let changes = [
+        add("a"),
+        observed("a", success()),
+        save_started("a"),
+        save_finished("a"),
+        warned,
+    ];
+    list.open().apply(&changes).unwrap();
+
+    let mut store = list.open();
+    store.apply(&[remove("a"), restore("a")]).unwrap();
+    let all = list.open().load().unwrap();
+
+    let saved = &all[0].saved_results;
+    assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
+    assert_eq!(saved.files()[0].path, PathBuf::from(SAVED_PATH));
+    assert_eq!(
+        (saved.pending_folder.clone(), saved.expiry_warned),
+        (None, Some(at(3)))
+    );
+    let journal = store.read_journal(&id("a"), 99).unwrap();
+    assert_eq!(
+        journal[2],
+        JournalLine {
+            at: at(2),
+            event: JournalEvent::Saved(CleanText::line(SAVED_PATH, 999)),
+        }
+    );
+    assert_eq!(
+        descriptions(&journal)[3..],
+        ["removed from the list", "restored"]
+    );
+}
+
+#[test]
+fn a_pending_save_stays_started() {
+    let list = TestList::new();
+    list.open()
+        .apply(&[add("a"), observed("a", success()), save_started("a")])
+        .unwrap();
+    let pending_folder = || {
+        list.open().load().unwrap()[0]
+            .saved_results
+            .pending_folder
+            .clone()
+    };
+    assert_eq!(pending_folder(), Some("/home/me/Videos/kietop".into()));
+
+    let transient = DownloadError::NoAnswer(PollError::ConnectionLost);
+    list.open().apply(&[save_failed("a", transient)]).unwrap();
+    assert!(pending_folder().is_some());
+    let permanent = DownloadError::LinkExpired {
+        status: 404,
+        why: None,
+    };
+    list.open().apply(&[save_failed("a", permanent)]).unwrap();
+    assert_eq!(pending_folder(), None);
+    let journal = list.open().read_journal(&id("a"), 99).unwrap();
+    assert_eq!(
+        descriptions(&journal)[2..],
+        [
+            "save failed: connection lost during the answer",
+            "save failed: link expired (404); files are kept for about 14 days"
+        ]
+    );
+}
+
+#[test]
+fn a_retry_survives_a_restart_without_journal_lines() {
+    let list = TestList::new();
+    list.open()
+        .apply(&[add("a"), observed("a", success()), save_started("a")])
+        .unwrap();
+    let not_ready = || DownloadError::NotReady {
+        status: 404,
+        why: None,
+    };
+    let retry = || list.open().load().unwrap()[0].saved_results.retry;
+    let failed_at = |second: u64, error| ListChange::SaveFailed {
+        task: id("a"),
+        at: at(second),
+        error,
+    };
+
+    list.open().apply(&[failed_at(2, not_ready())]).unwrap();
+    let first = retry().unwrap();
+    assert_eq!((first.tries, first.at), (1, at(7)));
+    list.open().apply(&[failed_at(8, not_ready())]).unwrap();
+    assert_eq!(retry().unwrap().tries, 2);
+    let journal = list.open().read_journal(&id("a"), 99).unwrap();
+    assert_eq!(
+        descriptions(&journal)[2..],
+        ["save failed: not ready yet (404)"]
+    );
+
+    list.open().apply(&[save_finished("a")]).unwrap();
+    assert_eq!(retry(), None);
+}
+
+#[test]
+fn another_instance_sees_a_saved_file() {
+    let list = TestList::new();
+    let mut first = list.open();
+    first.apply(&[add("a"), observed("a", success())]).unwrap();
+    let mut second = list.open();
+    second.load().unwrap();
+
+    first.apply(&[save_finished("a")]).unwrap();
+
+    let changes = second.external_changes().unwrap();
+    let [ExternalChange::Changed(watched)] = &changes[..] else {
+        panic!("{changes:?}");
+    };
+    assert_eq!(watched.result_location(), ResultLocation::OnDisk);
+}
+
+#[test]
+fn a_flipped_byte_in_a_path_is_damage() {
+    let list = TestList::new();
+    list.open()
+        .apply(&[
+            add("a"),
+            observed("a", success()),
+            save_finished("a"),
+            add("b"),
+            save_finished("b"),
+        ])
+        .unwrap();
+    list.execute_sql("UPDATE task SET saves = replace(saves, 'Videos', 'Videot') WHERE id = 'a'");
+
+    let (mut store, reports) = list.open_damaged();
+    let all = store.load().unwrap();
+
+    reports.take_single();
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        all[1].saved_results.files()[0].path,
+        PathBuf::from(SAVED_PATH)
+    );
+    assert!(
+        all[0].saved_results.files().is_empty(),
+        "recovered by id only"
+    );
+}
+
+#[test]
+fn a_version_1_file_is_migrated_to_store_saves() {
+    let list = TestList::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    list.execute_sql(include_str!("../../fixtures/store/v1.sql"));
+    let mut store = list.open();
+    assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
+
+    store.apply(&[save_finished("made")]).unwrap();
+
+    let all = list.open().load().unwrap();
+    assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
+    assert_eq!(all.len(), 3);
+}
+
+#[test]
+fn a_damaged_version_1_file_is_recovered() {
+    let list = TestList::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    list.execute_sql(include_str!("../../fixtures/store/v1.sql"));
+    list.execute_sql("UPDATE meta SET rows = 'x' || rows WHERE 0; DROP TABLE journal;");
+
+    let (mut store, reports) = list.open_damaged();
+
+    let recovery = reports.take_single();
+    assert!(
+        recovery.to_string().contains("Recovered 3 tasks"),
+        "{recovery}"
+    );
+    assert_eq!(store.load().unwrap().len(), 3);
+}

@@ -1,0 +1,382 @@
+//! Fake services for the property tests: they collect effects and answer each one once, in a later
+//! step.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kietop::{
+    app::{
+        msg::{Effect, Msg},
+        state::State,
+    },
+    domain::{
+        download::{DownloadId, DownloadRequest, TransferProgress},
+        list_change::{
+            ChangeResult, ExternalChange, JournalEvent, JournalLine, ListChange, StoreError,
+        },
+        preview::PreviewError,
+        raw_response::RawResponse,
+        saved_session::SavedSession,
+        schedule::{LOST_AFTER, MAX_IN_FLIGHT, PollAttempt},
+        task::TaskId,
+        time::Now,
+        watched_task::WatchedTask,
+    },
+    ui::{self, theme::Theme},
+};
+
+use super::steps::{TestStep, answer_for, denial_for, download_error_for, hostile_text, notes_for};
+use crate::support::{id, task};
+
+#[derive(Default)]
+pub(crate) struct FakeServices {
+    open_polls: Vec<(TaskId, PollAttempt, Duration)>,
+    finished_polls: Vec<(TaskId, PollAttempt)>,
+    /// Removed tasks with their last known state.
+    removed: HashMap<TaskId, WatchedTask>,
+    open_writes: Vec<Vec<ListChange>>,
+    /// All other effects that need an answer.
+    open_effects: Vec<Effect>,
+    finished_downloads: Vec<DownloadId>,
+    /// The start times of all polls.
+    pub(crate) starts: Vec<Duration>,
+}
+
+impl FakeServices {
+    pub(crate) fn run_effects(&mut self, effects: Vec<Effect>, state: &State, now: Now) {
+        for effect in effects {
+            match effect {
+                Effect::Poll { task, attempt, .. } => {
+                    let at = now.mono.since_start();
+                    // Polls without an answer for that long count as lost; no adapter waits longer.
+                    let (open, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open_polls)
+                        .into_iter()
+                        .partition(|(_, _, since)| *since + LOST_AFTER > at);
+                    self.open_polls = open;
+                    self.finished_polls
+                        .extend(lost.into_iter().map(|(task, attempt, _)| (task, attempt)));
+                    assert!(
+                        self.open_polls.iter().all(|(other, ..)| *other != task),
+                        "{task} is polled twice at once"
+                    );
+                    assert!(
+                        state.list().get(&task).is_some(),
+                        "{task} is not on the list"
+                    );
+                    self.open_polls.push((task, attempt, at));
+                    assert!(
+                        self.open_polls.len() <= MAX_IN_FLIGHT,
+                        "{:?}",
+                        self.open_polls
+                    );
+                    self.starts.push(at);
+                }
+                Effect::WriteChanges(changes) => self.open_writes.push(changes),
+                effect @ (Effect::LoadSession
+                | Effect::LoadList
+                | Effect::RestoreListFile
+                | Effect::SaveSession(_)
+                | Effect::ReadJournal(_)
+                | Effect::ReadRawResponse(_)
+                | Effect::Open { .. }
+                | Effect::ShowComparison(_)
+                | Effect::RenderPreview(_)
+                | Effect::Download { .. }
+                | Effect::CheckFiles(_)
+                | Effect::CheckLocks(_)
+                | Effect::Copy(_)
+                | Effect::Notify(_)
+                | Effect::Suspend) => self.open_effects.push(effect),
+                // Not answered: other instances only receive it.
+                Effect::Broadcast(_)
+                | Effect::StopDownload(_)
+                | Effect::StopPreview(_)
+                | Effect::SaveLastSeen(_)
+                | Effect::Terminal(_)
+                | Effect::Redraw
+                | Effect::Quit => {}
+            }
+        }
+    }
+
+    /// Returns the message of a step, if there is something to answer.
+    pub(crate) fn message_for_step(
+        &mut self,
+        step: TestStep,
+        state: &State,
+        now: Now,
+    ) -> Option<Msg> {
+        Some(match step {
+            TestStep::Key(chord) => Msg::Key {
+                chord,
+                is_repeat: false,
+            },
+            TestStep::HeldKey(chord) => Msg::Key {
+                chord,
+                is_repeat: true,
+            },
+            TestStep::Paste(text) => Msg::Pasted(text),
+            TestStep::Resize(width, height) => Msg::Resized {
+                width,
+                height,
+                page: ui::list_rows(width, height),
+            },
+            TestStep::Wait(_) => Msg::Tick,
+            TestStep::Answer(kind) => {
+                let (task, attempt, _) = self.finish_poll(kind)?;
+                Msg::Polled {
+                    task,
+                    attempt,
+                    answer: Box::new(answer_for(kind)),
+                    notes: notes_for(kind),
+                }
+            }
+            TestStep::DenyPoll(kind) => {
+                let (task, attempt, started) = self.finish_poll(kind)?;
+                // No request was sent, so it does not count for the limits.
+                let start = self.starts.iter().rposition(|start| *start == started)?;
+                self.starts.remove(start);
+                Msg::PollDenied {
+                    task,
+                    attempt,
+                    denied: denial_for(kind),
+                }
+            }
+            TestStep::LateAnswer(kind) => {
+                let (task, attempt) = self.finished_polls.last().cloned()?;
+                Msg::Polled {
+                    task,
+                    attempt,
+                    answer: Box::new(answer_for(kind)),
+                    notes: notes_for(kind),
+                }
+            }
+            TestStep::FinishWrite(kind) => {
+                self.finish_write((kind % 4 == 3).then_some(StoreError::Full), state)?
+            }
+            TestStep::AnswerEffect(kind) => self.answer_effect(kind)?,
+            TestStep::ExternalChange(n, true) => {
+                Msg::ExternalChanges(vec![ExternalChange::Removed(id(&format!("t{n}")))])
+            }
+            TestStep::ExternalChange(n, false) => {
+                Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(
+                    task(&format!("t{n}")).running().created("14:30").build(),
+                ))])
+            }
+            TestStep::Mouse(action, position) => {
+                let size = (state.size().width, state.size().height);
+                let target = ui::hit_test(state, now, &Theme::monochrome(), size, position);
+                Msg::Mouse { action, target }
+            }
+            TestStep::Focus(focus) => Msg::Focused(focus),
+            TestStep::Panic(message) => Msg::ComponentPanicked(message),
+            TestStep::RemoveAndUndo => return None,
+        })
+    }
+
+    /// Ends one of the open polls.
+    fn finish_poll(&mut self, kind: u8) -> Option<(TaskId, PollAttempt, Duration)> {
+        let at = usize::from(kind / 16) % self.open_polls.len().max(1);
+        let last = self.open_polls.len().checked_sub(1)?;
+        let poll = self.open_polls.swap_remove(at.min(last));
+        self.finished_polls.push((poll.0.clone(), poll.1));
+        Some(poll)
+    }
+
+    /// Answers the oldest write.
+    pub(crate) fn finish_write(&mut self, error: Option<StoreError>, state: &State) -> Option<Msg> {
+        if self.open_writes.is_empty() {
+            return None;
+        }
+        let changes = self.open_writes.remove(0);
+        let result = match error {
+            Some(error) => Err(error),
+            None => Ok(changes
+                .iter()
+                .map(|change| self.apply_change(change, state))
+                .collect()),
+        };
+        Some(Msg::Stored { changes, result })
+    }
+
+    /// Applies a change as the store does: restored tasks keep their last known state.
+    fn apply_change(&mut self, change: &ListChange, state: &State) -> ChangeResult {
+        let id = change.task();
+        let is_watched = state.list().get(id).is_some();
+        match change {
+            ListChange::Add { .. } | ListChange::Restore { .. } if is_watched => {
+                ChangeResult::AlreadyWatched
+            }
+            ListChange::Restore { .. } if !self.removed.contains_key(id) => {
+                ChangeResult::NotWatched
+            }
+            ListChange::Add { .. } | ListChange::Restore { .. } => {
+                let known = self.removed.remove(id);
+                let WatchedTask {
+                    task,
+                    label,
+                    added,
+                    poll_history,
+                    ..
+                } = known.unwrap_or_else(|| task(id.as_str()).build());
+                ChangeResult::Added(Box::new(WatchedTask::from_stored(
+                    task,
+                    label,
+                    added,
+                    poll_history,
+                )))
+            }
+            ListChange::Remove { .. } => match state.list().get(id) {
+                Some(watched) => {
+                    self.removed.insert(id.clone(), watched.clone());
+                    ChangeResult::Removed
+                }
+                None => ChangeResult::NotWatched,
+            },
+            ListChange::Observed { .. }
+            | ListChange::CheckFailed { .. }
+            | ListChange::Opened { .. }
+            | ListChange::Label { .. }
+            | ListChange::SetNotify { .. }
+            | ListChange::SaveBegun { .. }
+            | ListChange::Saved { .. }
+            | ListChange::SaveFailed { .. }
+            | ListChange::ExpiryWarned { .. } => ChangeResult::Recorded,
+        }
+    }
+
+    /// Answers one of the other effects.
+    fn answer_effect(&mut self, kind: u8) -> Option<Msg> {
+        // The end of a finished download is reported again.
+        if kind % 16 == 15
+            && let Some(id) = self.finished_downloads.last()
+        {
+            return Some(Msg::DownloadEnded {
+                id: *id,
+                result: Ok("/v/late.mp4".into()),
+            });
+        }
+        let at = usize::from(kind / 2) % self.open_effects.len().max(1);
+        if let Some(Effect::Download { id, .. }) = self.open_effects.get(at)
+            && kind % 4 < 2
+        {
+            let progress = TransferProgress {
+                bytes: u64::from(kind) << (kind % 50),
+                total: (!kind.is_multiple_of(3)).then_some(u64::from(kind)),
+                rate: u64::from(kind % 5),
+            };
+            return Some(Msg::DownloadProgressed { id: *id, progress });
+        }
+        if self.open_effects.is_empty() {
+            return None;
+        }
+        let effect = self.open_effects.swap_remove(at);
+        if let Effect::Download { id, .. } = &effect {
+            self.finished_downloads.push(*id);
+        }
+        message_for_effect(effect, kind)
+    }
+}
+
+/// Answers an effect with success or an error.
+fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
+    let (is_success, text) = (kind.is_multiple_of(2), hostile_text(kind / 16));
+    let result = || {
+        if is_success {
+            Ok(())
+        } else {
+            Err(format!("because of {text}"))
+        }
+    };
+    Some(match effect {
+        Effect::LoadSession => Msg::SessionLoaded(Ok(SavedSession::default())),
+        Effect::LoadList => Msg::ListLoaded(Err(StoreError::Busy)),
+        Effect::SaveSession(_) => Msg::SessionSaved(Ok(())),
+        Effect::RestoreListFile => Msg::ListFileRestored(result().map_err(StoreError::Other)),
+        Effect::ReadJournal(task) => Msg::JournalRead {
+            task,
+            lines: if is_success {
+                Ok(vec![JournalLine {
+                    at: Timestamp::UNIX_EPOCH,
+                    event: JournalEvent::Added,
+                }])
+            } else {
+                Err(StoreError::Busy)
+            },
+        },
+        Effect::ReadRawResponse(task) => {
+            let raw = format!("{{\"a\":{kind},\"b\":[1]}}");
+            let record = RawResponse::parse(Timestamp::UNIX_EPOCH, &raw);
+            Msg::RawResponseRead {
+                task,
+                response: if is_success {
+                    Ok((kind % 8 > 1).then(|| Arc::new(record)))
+                } else {
+                    Err(StoreError::Busy)
+                },
+            }
+        }
+        Effect::Open { task, url, file } => match file {
+            Some(file) if is_success => Msg::FileOpened { task, file },
+            Some(_) | None => Msg::Opened {
+                task,
+                url,
+                result: result(),
+            },
+        },
+        Effect::ShowComparison(comparison) => Msg::Compared {
+            task: comparison.task,
+            result: result(),
+        },
+        Effect::RenderPreview(request) => Msg::PreviewReady {
+            id: request.id,
+            result: if is_success {
+                Ok(())
+            } else if kind % 4 == 1 {
+                Err(PreviewError::Stopped)
+            } else {
+                Err(PreviewError::Unreadable)
+            },
+        },
+        Effect::Download { id, request } => {
+            let path =
+                || PathBuf::from(format!("/v/{}-{}{text}.mp4", request.task, request.number));
+            Msg::DownloadEnded {
+                id,
+                result: if is_success {
+                    Ok(path())
+                } else {
+                    Err(download_error_for(kind))
+                },
+            }
+        }
+        Effect::CheckFiles(files) => {
+            let checked = |(task, path)| (task, path, is_success);
+            Msg::FilesChecked(files.into_iter().map(checked).collect())
+        }
+        Effect::CheckLocks(requests) => {
+            let checked = |request: DownloadRequest| (request.task, is_success);
+            Msg::LocksChecked(requests.into_iter().map(checked).collect())
+        }
+        Effect::Copy(payload) => Msg::Copied {
+            name: payload.name,
+            text: "x".repeat(usize::from(kind) * 400),
+            result: if is_success {
+                Ok(format!("program {text}"))
+            } else {
+                Err(format!("because of {text}"))
+            },
+        },
+        Effect::Notify(_) => Msg::Notified(result()),
+        Effect::Suspend => Msg::Resumed,
+        Effect::Poll { .. }
+        | Effect::Broadcast(_)
+        | Effect::WriteChanges(_)
+        | Effect::StopDownload(_)
+        | Effect::StopPreview(_)
+        | Effect::SaveLastSeen(_)
+        | Effect::Terminal(_)
+        | Effect::Redraw
+        | Effect::Quit => return None,
+    })
+}
