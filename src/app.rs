@@ -8,5 +8,6 @@ pub mod keymap;
 pub mod mouse;
 pub mod msg;
 pub mod notifications;
+pub mod palette;
 pub mod state;
 pub mod update;

@@ -20,7 +20,7 @@
 //! | [`messages`] | the sentences that people read | where they are shown |
 //! | [`ports`] | traits for network, disk and desktop | HTTP, SQL |
 //! | [`app`] | key bindings, messages, effects, state, `update` | the ports, the screen |
-//! | [`ui`] | drawing, formats, themes | the terminal crate, the network |
+//! | [`ui`] | drawing, glyphs, themes | the terminal crate, the network |
 //! | [`adapters`] | API client, list file, downloads, browser, log | the app, the screen |
 //! | [`simulator`] | a simulated kie.ai server | its clients |
 //! | [`config`] | file, environment and options as one checked value | the use of the settings |
@@ -35,7 +35,8 @@
 //! |---|---|
 //! | a key | the row in `app/keymap/table.rs`, its arm in `app/update/keys.rs` |
 //! | a message, an error, a journal line | `messages/`, by where it appears |
-//! | a status word, its colour | `ui/theme.rs`; when a task has it: [`domain::status`] |
+//! | a status word | `messages/tasks.rs`; when a task has it: [`domain::status`] |
+//! | the glyph and colour of a status, a theme | `ui/theme.rs`; `app/palette.rs` |
 //! | a column of the list | `ui/list/row.rs`; to sort by it: `domain/query/order.rs` |
 //! | a field of the details, a dialog | `ui/detail/info.rs`, `ui/overlay/` with `app/state/` |
 //! | poll intervals, retries | [`domain::schedule`]; of the account: `app/update/backoff.rs` |

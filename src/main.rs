@@ -30,6 +30,7 @@ use kietop::{
     },
     app::{
         notifications::{NotificationSettings, NotifyChannel},
+        palette::ThemePalette,
         state::{AppSettings, State},
     },
     cli::{
@@ -64,7 +65,7 @@ use kietop::{
         },
     },
     simulator::{self, SimulatedClock},
-    ui::theme::{Theme, ThemePalette},
+    ui::theme::Theme,
 };
 use tokio::runtime::Runtime;
 

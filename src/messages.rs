@@ -7,6 +7,7 @@ pub mod command_line;
 pub mod crashes;
 pub mod dialogs;
 pub mod errors;
+pub mod format;
 pub mod ids;
 pub mod message_line;
 pub mod screen;

@@ -7,7 +7,6 @@ mod banner;
 mod detail;
 mod empty;
 mod footer;
-pub mod format;
 mod header;
 mod layout;
 mod list;
@@ -46,6 +45,7 @@ use crate::{
         state::{MainScreen, State},
     },
     domain::time::Now,
+    messages::format,
 };
 
 pub fn draw(frame: &mut Frame<'_>, state: &State, now: Now, theme: &Theme) -> DrawResult {

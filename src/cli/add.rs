@@ -23,9 +23,8 @@ use crate::{
         text::CleanText,
         watched_task::MAX_LABEL_LEN,
     },
-    messages::{command_line as messages, ids},
+    messages::{command_line as messages, format, ids},
     ports::ListStore as _,
-    ui::format,
 };
 
 /// The bytes of standard input read at a time.

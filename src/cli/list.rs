@@ -30,9 +30,8 @@ use crate::{
         text::CleanText,
         watched_task::WatchedTask,
     },
-    messages::{command_line as messages, tasks::NO_LONGER_ON_SERVER},
+    messages::{command_line as messages, format, tasks::NO_LONGER_ON_SERVER},
     ports::{Clock as _, ListStore as _},
-    ui::{format, theme::Theme},
 };
 
 /// The maximum number of journal lines shown.
@@ -416,7 +415,7 @@ fn format_table(tasks: &[WatchedTask], labels: &LabelIndex, context: &FilterCont
     let mut text = String::new();
     for watched in tasks {
         let status = watched.status(&estimate, retention, now);
-        let word = Theme::monochrome().status_style(status, now).word;
+        let word = status.word();
         let age = format::format_age(now.age_of(watched.started_at()));
         let link = format::link_expiry(watched.link_expiry(retention, now));
         let title = watched.unique_title(labels);

@@ -13,8 +13,7 @@ use crate::{
         Config, UserSettings,
         paths::{self, BaseFolderError},
     },
-    messages::command_line as messages,
-    ui::format,
+    messages::{command_line as messages, format},
 };
 
 /// Expands the path of an option or of its variable.

@@ -27,9 +27,8 @@ use crate::{
         time::{elapsed, format_age},
         watched_task::WatchedTask,
     },
-    messages::command_line as messages,
+    messages::{command_line as messages, format},
     ports::{Downloader, ListStore as _},
-    ui::{format, theme::Theme},
 };
 
 /// Saves the results of tasks and prints the path of each file.
@@ -107,7 +106,7 @@ fn pending_requests(
         let now = crate::ports::Clock::now(&clock);
         let estimate = crate::domain::estimate::RunTimes::default().estimate();
         let status = watched.status(&estimate, retention, now);
-        let word = Theme::monochrome().status_style(status, now).full_word;
+        let word = status.full_word();
         return Ok(Err(messages::nothing_to_save(word)));
     }
     resolve::check_saved_files(watched);

@@ -26,9 +26,8 @@ use crate::{
         time::Now,
         watched_task::WatchedTask,
     },
-    messages::{command_line as messages, message_line},
+    messages::{command_line as messages, format, message_line},
     ports::{Clock as _, ListStore},
-    ui::format,
 };
 
 /// A duration such as `90s`, `15m`, `2h30m` or `1d`; a bare number is seconds.

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use strum::VariantArray as _;
+
 use super::{
     error::{self, ConfigError, FilePosition},
     toml_reader::{Located, TomlReader},
 };
-use crate::ui::theme::{Role, ThemePalette, parse_style};
+use crate::app::palette::{Role, ThemePalette, parse_style};
 
 /// The theme without a file: ANSI colours that are readable on dark and on light backgrounds.
 const AUTO_THEME: &str = "auto";
@@ -118,9 +120,9 @@ fn parse_theme(text: &str) -> Result<ThemePalette, Vec<ConfigError>> {
     if let Some(background) = style("ground") {
         palette = palette.with_background(background);
     }
-    for role in Role::ALL {
-        if let Some(style) = style(role.name()) {
-            palette = palette.with_style(role, style);
+    for role in Role::VARIANTS {
+        if let Some(style) = style(role.into()) {
+            palette = palette.with_style(*role, style);
         }
     }
     root.finish();

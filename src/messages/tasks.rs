@@ -1,8 +1,9 @@
-//! A task: its journal, its states in the filter, and notes on its result.
+//! A task: its status, its journal, its states in the filter, and notes on its result.
 
 use crate::domain::{
     list_change::JournalEvent,
     query::StateWord,
+    status::Status,
     task::{CallbackStatus, TaskState},
     watched_task::WatchedTask,
 };
@@ -10,6 +11,55 @@ use crate::domain::{
 /// The message for a finished task whose record the server no longer has: it keeps records for a
 /// limited time.
 pub const NO_LONGER_ON_SERVER: &str = "no longer on server";
+
+impl Status {
+    /// Returns the word in at most 13 cells.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Generating => "generating",
+            Self::Finishing => "finishing",
+            Self::Late => "late",
+            Self::Ready => "ready",
+            Self::Saved => "ready, saved",
+            Self::NoLink => "no link yet",
+            Self::LinkExpired => "link expired",
+            Self::CallbackFailed => "ready !cb",
+            Self::CreateFailed => "rejected",
+            Self::GenerationFailed => "failed",
+            Self::NotFound => "not found",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Returns the word where there is room.
+    pub fn full_word(self) -> &'static str {
+        if self == Self::CallbackFailed {
+            "ready (no callback)"
+        } else {
+            self.word()
+        }
+    }
+
+    /// Returns the word in at most four cells.
+    pub const fn short_word(self) -> &'static str {
+        match self {
+            Self::New => "NEW",
+            Self::Generating => "GEN",
+            Self::Finishing => "FIN",
+            Self::Late => "LATE",
+            Self::Ready => "OK",
+            Self::Saved => "SAVE",
+            Self::NoLink => "NOLK",
+            Self::LinkExpired => "EXP",
+            Self::CallbackFailed => "CBK",
+            Self::CreateFailed => "REJ",
+            Self::GenerationFailed => "FAIL",
+            Self::NotFound => "NONE",
+            Self::Unknown => "UNKN",
+        }
+    }
+}
 
 impl WatchedTask {
     /// Returns why the last check failed, as the start of a sentence without a full stop.

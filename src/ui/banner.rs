@@ -2,14 +2,14 @@
 //!
 //! Header and footer decide where it is drawn and how much of it fits.
 
-use super::{format, render_context::RenderContext, theme::Role};
+use super::{render_context::RenderContext, theme::Role};
 use crate::{
     app::keymap::Action,
     domain::{
         list_change::{AccessMode, StoreError},
         poll_result::PollError,
     },
-    messages::{message_line, screen},
+    messages::{format, message_line, screen},
 };
 
 /// A problem of the whole account or list.

@@ -16,10 +16,13 @@ use super::{
     painter::{FrameTitle, Painter, cell_count, inner_area},
     render_context::{DrawResult, RenderContext},
 };
-use crate::app::{
-    keymap::{Action, KeyContext},
-    mouse::HitTarget,
-    state::DetailPage,
+use crate::{
+    app::{
+        keymap::{Action, KeyContext},
+        mouse::HitTarget,
+        state::DetailPage,
+    },
+    messages::format,
 };
 
 /// The maximum lines of prompt and history in the side panel; the first pair that fits is used.
@@ -63,7 +66,7 @@ pub(super) fn draw_below(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
     let mut title = "Detail".to_owned();
     if let Some(watched) = ctx.state.selected() {
         let room = usize::from(title_area.width.saturating_sub(40));
-        let id = super::format::short_id(watched.id().as_str(), room, ctx.ellipsis());
+        let id = format::short_id(watched.id().as_str(), room, ctx.ellipsis());
         title = format!("Detail  {id}");
     }
     let frame_title = FrameTitle {

@@ -6,7 +6,6 @@ use ratatui::{
 };
 
 use super::{
-    format,
     painter::{FrameTitle, Painter, inner_area},
     render_context::RenderContext,
     theme::Role,
@@ -17,7 +16,7 @@ use crate::{
         state::{ApiKeyStatus, ListLoading},
     },
     domain::list_change::AccessMode,
-    messages::{message_line, screen},
+    messages::{format, message_line, screen},
 };
 
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {

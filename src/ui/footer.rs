@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 
 use super::{
     banner::banner,
-    format, header,
+    header,
     painter::{Painter, cell_count},
     render_context::RenderContext,
     text_input,
@@ -17,6 +17,7 @@ use crate::{
         state::{FilterLine, Overlay},
     },
     domain::{list_change::AccessMode, query},
+    messages::format,
 };
 
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {

@@ -9,7 +9,6 @@ use ratatui::{
 
 use super::{
     banner::{Banner, banner},
-    format,
     layout::WidthClass,
     painter::{Painter, cell_count},
     render_context::RenderContext,
@@ -26,6 +25,7 @@ use crate::{
         query::{self, SortOrder},
         status::{Status, Tab},
     },
+    messages::format,
 };
 
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {

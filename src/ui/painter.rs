@@ -5,10 +5,8 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
 
-use super::{
-    format,
-    theme::{Role, Theme},
-};
+use super::theme::{Role, Theme};
+use crate::messages::format;
 
 /// A clipped area of the buffer; coordinates are relative to its top left corner.
 pub(crate) struct Painter<'a> {

@@ -86,7 +86,7 @@ impl RenderContext<'_> {
         self.theme.glyphs().ellipsis
     }
 
-    pub(super) const fn style(&self, role: Role) -> Style {
+    pub(super) fn style(&self, role: Role) -> Style {
         self.theme.style(role)
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 
 use super::{
-    format,
     painter::{FrameTitle, Painter, cell_count, inner_area},
     render_context::RenderContext,
     theme::Role,
@@ -15,6 +14,7 @@ use crate::domain::{
     status::Tab,
     task::{CallbackStatus, TaskState},
 };
+use crate::messages::format;
 
 /// The maximum number of today's tasks that are counted, so that a busy day does not make frames
 /// slower. The line says when it is reached.

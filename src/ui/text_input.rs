@@ -7,11 +7,11 @@ use tui_input::Input;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{
-    format,
     painter::{Painter, cell_count},
     render_context::RenderContext,
     theme::Role,
 };
+use crate::messages::format;
 
 /// Draws the input from a position to before column `end`, and returns the column after the text.
 /// `error` is the invalid byte range of the text.

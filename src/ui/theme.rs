@@ -1,28 +1,19 @@
-//! The theme: a style for each role, and glyph, word and role for each status.
-
-mod palette;
+//! The theme: a style for each role, and glyph and role for each status.
 
 use ratatui::style::Style;
 
-pub use self::palette::{Role, ThemePalette, parse_style};
-
+pub use crate::app::palette::{Role, ThemePalette};
 use crate::{
     app::{keymap::KeyChord, state::Severity},
     domain::{status::Status, time::Now},
 };
 
-/// The appearance of a status: never a colour alone.
+/// The appearance of a status beside its word: never a colour alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusStyle {
     pub role: Role,
     /// One cell wide.
     pub glyph: &'static str,
-    /// The word in at most 13 cells.
-    pub word: &'static str,
-    /// The word where there is room.
-    pub full_word: &'static str,
-    /// The word in at most four cells.
-    pub short: &'static str,
 }
 
 /// The characters of borders, bars and truncated texts; each one cell wide.
@@ -102,12 +93,12 @@ impl Default for Theme {
 
 impl Theme {
     /// Returns the theme that uses the terminal's palette.
-    pub const fn ansi() -> Self {
+    pub fn ansi() -> Self {
         Self::from_palette(ThemePalette::ansi())
     }
 
     /// Returns the theme without colours (`NO_COLOR`): bold, dim and reverse mark the roles.
-    pub const fn monochrome() -> Self {
+    pub fn monochrome() -> Self {
         Self::from_palette(ThemePalette::monochrome())
     }
 
@@ -140,11 +131,11 @@ impl Theme {
         self.palette.background()
     }
 
-    pub const fn style(&self, role: Role) -> Style {
+    pub fn style(&self, role: Role) -> Style {
         self.palette.style(role)
     }
 
-    pub const fn severity_style(&self, severity: Severity) -> Style {
+    pub fn severity_style(&self, severity: Severity) -> Style {
         self.style(match severity {
             Severity::Info => Role::Text,
             Severity::Success => Role::Ok,
@@ -155,33 +146,21 @@ impl Theme {
 
     /// Returns the appearance of a status; the glyph of a running task depends on the second.
     pub fn status_style(&self, status: Status, now: Now) -> StatusStyle {
-        let (role, glyph, ascii, word, short) = match status {
-            Status::New => (Role::Muted, "·", ".", "new", "NEW"),
-            Status::Generating => (Role::Busy, spinner_glyph(now), "o", "generating", "GEN"),
-            Status::Finishing => (Role::Busy, spinner_glyph(now), "o", "finishing", "FIN"),
-            Status::Late => (Role::Warn, spinner_glyph(now), "o", "late", "LATE"),
-            Status::Ready => (Role::Ok, "✓", "+", "ready", "OK"),
-            Status::Saved => (Role::Ok, "✓", "+", "ready, saved", "SAVE"),
-            Status::NoLink => (Role::Warn, "✓", "+", "no link yet", "NOLK"),
-            Status::LinkExpired => (Role::Muted, "✓", "+", "link expired", "EXP"),
-            Status::CallbackFailed => (Role::Warn, "!", "!", "ready !cb", "CBK"),
-            Status::CreateFailed => (Role::Error, "✗", "x", "rejected", "REJ"),
-            Status::GenerationFailed => (Role::Error, "✗", "x", "failed", "FAIL"),
-            Status::NotFound => (Role::Warn, "?", "?", "not found", "NONE"),
-            Status::Unknown => (Role::Warn, "?", "?", "unknown", "UNKN"),
-        };
-        let glyph = if self.is_ascii() { ascii } else { glyph };
-        let full_word = if status == Status::CallbackFailed {
-            "ready (no callback)"
-        } else {
-            word
+        let spinner = spinner_glyph(now);
+        let (role, glyph, ascii) = match status {
+            Status::New => (Role::Muted, "·", "."),
+            Status::Generating | Status::Finishing => (Role::Busy, spinner, "o"),
+            Status::Late => (Role::Warn, spinner, "o"),
+            Status::Ready | Status::Saved => (Role::Ok, "✓", "+"),
+            Status::NoLink => (Role::Warn, "✓", "+"),
+            Status::LinkExpired => (Role::Muted, "✓", "+"),
+            Status::CallbackFailed => (Role::Warn, "!", "!"),
+            Status::CreateFailed | Status::GenerationFailed => (Role::Error, "✗", "x"),
+            Status::NotFound | Status::Unknown => (Role::Warn, "?", "?"),
         };
         StatusStyle {
             role,
-            glyph,
-            word,
-            full_word,
-            short,
+            glyph: if self.is_ascii() { ascii } else { glyph },
         }
     }
 
@@ -209,9 +188,10 @@ mod tests {
     use std::collections::HashSet;
 
     use jiff::Timestamp;
+    use strum::VariantArray as _;
 
     use super::*;
-    use crate::{app::keymap::Key, domain::time::Mono, ui::format};
+    use crate::{app::keymap::Key, domain::time::Mono, messages::format};
 
     fn now() -> Now {
         Now {
@@ -221,16 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_a_unique_word_and_glyph() {
-        for theme in [Theme::ansi(), Theme::monochrome().with_ascii()] {
-            let looks = Status::ALL.map(|status| theme.status_style(status, now()));
-
-            let words: HashSet<_> = looks.iter().map(|look| look.word).collect();
-            let shorts: HashSet<_> = looks.iter().map(|look| look.short).collect();
-            assert_eq!((words.len(), shorts.len()), (looks.len(), looks.len()));
-            for look in looks {
-                assert_eq!(format::width(look.glyph), 1, "{look:?}");
-                assert!(look.word.len() <= 13 && look.short.len() <= 4, "{look:?}");
+    fn every_status_has_a_unique_word_and_a_glyph() {
+        let words: HashSet<_> = Status::ALL.map(Status::word).into();
+        let shorts: HashSet<_> = Status::ALL.map(Status::short_word).into();
+        assert_eq!(words.len(), Status::ALL.len());
+        assert_eq!(shorts.len(), Status::ALL.len());
+        for status in Status::ALL {
+            assert!(status.word().len() <= 13 && status.short_word().len() <= 4);
+            for theme in [Theme::ansi(), Theme::monochrome().with_ascii()] {
+                let glyph = theme.status_style(status, now()).glyph;
+                assert_eq!(format::width(glyph), 1, "{status:?}");
             }
         }
     }
@@ -247,8 +227,8 @@ mod tests {
     #[test]
     fn no_color_uses_no_colour() {
         let theme = Theme::monochrome();
-        for role in Role::ALL {
-            let style = theme.style(role);
+        for role in Role::VARIANTS {
+            let style = theme.style(*role);
             assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
         }
     }

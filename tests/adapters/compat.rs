@@ -10,7 +10,10 @@ use std::{
 use jiff::Timestamp;
 use kietop::{
     adapters::store::{Recovery, SqliteStore},
-    app::keymap::{Action, KeyChord, KeyContext},
+    app::{
+        keymap::{Action, KeyChord, KeyContext},
+        palette::{Role, parse_style},
+    },
     cli::json,
     config::{AsciiMode, Config, MouseSetting, Overrides},
     domain::{
@@ -22,9 +25,9 @@ use kietop::{
         watched_task::{NotifySetting, WatchedTask},
     },
     ports::ListStore as _,
-    ui::theme::parse_style,
 };
 use serde_json::Value;
+use strum::VariantArray as _;
 use tempfile::TempDir;
 
 const TWO_WEEKS: Duration = Duration::from_hours(14 * 24);
@@ -352,12 +355,13 @@ fn a_custom_theme_keeps_its_meaning() {
 
     let text = fs::read_to_string(fixture("themes/paper.toml")).unwrap();
     assert_eq!(colours.light, None);
-    for role in kietop::ui::theme::Role::ALL {
+    for role in Role::VARIANTS {
+        let name: &str = role.into();
         let line = text
             .lines()
-            .find_map(|line| line.strip_prefix(&format!("{} = ", role.name())));
+            .find_map(|line| line.strip_prefix(&format!("{name} = ")));
         let style = parse_style(line.unwrap().trim_matches('"')).unwrap();
-        assert_eq!(colours.base.style(role), style, "{}", role.name());
+        assert_eq!(colours.base.style(*role), style, "{name}");
     }
 }
 

@@ -25,6 +25,7 @@ use kietop::{
         task::{CallbackStatus, TaskDetails, TaskState},
         time::Now,
     },
+    messages::format,
     ui::{self, theme::Theme},
 };
 use ratatui::{
@@ -1376,7 +1377,7 @@ fn columns_align_in_any_script() {
             assert_ne!(buffer[(link + 3, y)].symbol(), " ", "{width}: {y}");
         }
         for row in buffer_text(&buffer).lines() {
-            let cells: usize = ui::format::width(row);
+            let cells: usize = format::width(row);
             assert_eq!(cells, usize::from(width) + 2, "{row}");
         }
     }

@@ -4,10 +4,11 @@
 //! xterm.
 
 use kietop::{
+    app::palette::{Role, ThemePalette},
     config::themes,
-    ui::theme::{Role, ThemePalette},
 };
 use ratatui::style::{Color, Modifier, Style};
+use strum::VariantArray as _;
 
 type Rgb = [f64; 3];
 
@@ -141,7 +142,7 @@ fn every_theme_role_has_enough_contrast() {
             _ => &[TestBackground::Dark, TestBackground::Light],
         };
         for &background in backgrounds {
-            for role in Role::ALL {
+            for &role in Role::VARIANTS {
                 let ratio = style_contrast(palette.style(role), &palette, background);
                 let is_enough = ratio >= min_contrast(name, role);
                 let is_known_low = KNOWN_LOW_CONTRAST.contains(&(name, background, role));
@@ -158,7 +159,7 @@ fn every_theme_role_has_enough_contrast() {
 fn the_light_auto_theme_has_enough_contrast() {
     let exact = themes::light_palette(None, None).unwrap();
     for (palette, colours) in [(exact, "all"), (exact.to_256_colours(), "256")] {
-        for role in Role::ALL {
+        for &role in Role::VARIANTS {
             let ratio = style_contrast(palette.style(role), &palette, TestBackground::Light);
             assert!(
                 ratio >= min_contrast("light", role),

@@ -590,7 +590,7 @@ fn the_table_aligns_and_separates_equal_labels() {
 
     let lines: Vec<_> = stdout(&listed).lines().collect();
     assert_eq!(lines.len(), 3, "no header without a terminal: {lines:?}");
-    let start = |line: &str| kietop::ui::format::width(&line[..line.find("  new").unwrap()]);
+    let start = |line: &str| kietop::messages::format::width(&line[..line.find("  new").unwrap()]);
     assert!(lines.iter().all(|line| start(line) == 40), "{lines:?}");
     assert!(
         lines.iter().any(|line| line.ends_with("take · 774d9a7d")),

@@ -12,8 +12,7 @@ use crate::{
         time::{self, Now},
         watched_task::WatchedTask,
     },
-    messages::command_line as messages,
-    ui::format,
+    messages::{command_line as messages, format},
 };
 
 /// A block that starts within this time of the last one is reported once it has lasted as long.

@@ -11,8 +11,8 @@ use crate::{
         task::TaskState,
         watched_task::WatchedTask,
     },
-    messages::screen,
-    ui::{format, render_context::RenderContext, theme::Role},
+    messages::{format, screen},
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 /// The time on the list after which "not found" is reported as "no data".

@@ -6,7 +6,8 @@ use super::{advice, field_list::FieldList, info, journal};
 use crate::{
     app::keymap::{Action, KeyContext},
     domain::watched_task::WatchedTask,
-    ui::{format, render_context::RenderContext, theme::Role},
+    messages::format,
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 /// Returns the details for an area below the list.

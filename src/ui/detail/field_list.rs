@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use ratatui::text::{Line, Span};
 
-use crate::ui::{format, render_context::RenderContext, theme::Role};
+use crate::messages::format;
+use crate::ui::{render_context::RenderContext, theme::Role};
 
 /// The width of the names, with the margin before and the gap after.
 const LABEL_WIDTH: usize = 11;

@@ -15,8 +15,8 @@ use crate::{
         task::TaskState,
         watched_task::{NotifySetting, WatchedTask},
     },
-    messages::screen,
-    ui::{format, list, render_context::RenderContext, theme::Role},
+    messages::{format, screen},
+    ui::{list, render_context::RenderContext, theme::Role},
 };
 
 /// Returns the side panel with at most `prompt` lines of the prompt and `journal` lines of the
@@ -167,7 +167,7 @@ pub(super) fn status_parts(
     ctx: &RenderContext<'_>,
 ) -> [(Cow<'static, str>, Role); 2] {
     let style = ctx.theme.status_style(status, ctx.now);
-    let word = list::row::status_word(watched, status, style.full_word);
+    let word = list::row::status_word(watched, status, status.full_word());
     let flag = match (&watched.task.details().flag, status) {
         (None, _) | (_, Status::Unknown) => String::new(),
         (Some(flag), _) => format!(", flag {flag}"),

@@ -9,8 +9,8 @@ use crate::{
         list_change::{JournalEvent, JournalLine},
         watched_task::WatchedTask,
     },
-    messages::screen,
-    ui::{format, render_context::RenderContext, theme::Role},
+    messages::{format, screen},
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 struct HistoryEntry {

@@ -12,8 +12,8 @@ use crate::{
         raw_response::{JsonPieceKind, RawResponse, RawResponseLine},
         watched_task::WatchedTask,
     },
-    messages::screen,
-    ui::{format, render_context::RenderContext, theme::Role},
+    messages::{format, screen},
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 /// The indentation per level, and the margin before all lines.

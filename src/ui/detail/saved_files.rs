@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{status::Status, time::format_age, watched_task::WatchedTask},
-    messages::screen,
-    ui::{format, render_context::RenderContext, theme::Role},
+    messages::{format, screen},
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 /// Returns the text of the "Saved" field, or `None` for a task without savable results.

@@ -14,9 +14,8 @@ use crate::{
         status::{LinkExpiry, Status, Urgency},
         watched_task::WatchedTask,
     },
-    ui::{
-        format, layout::WidthClass, painter::Painter, render_context::RenderContext, theme::Role,
-    },
+    messages::format,
+    ui::{layout::WidthClass, painter::Painter, render_context::RenderContext, theme::Role},
 };
 
 /// The width of a progress bar in cells.
@@ -273,13 +272,18 @@ impl ListColumns {
         let width = usize::from(span.width);
         let is_stale = is_stale(watched, ctx);
         if self.width_class == WidthClass::Narrow {
-            let x = painter.text(span.start, y, style.short, paint.style_for(style.role));
+            let x = painter.text(
+                span.start,
+                y,
+                status.short_word(),
+                paint.style_for(style.role),
+            );
             if is_stale {
                 painter.text(x, y, "~", paint.style_for(Role::Muted));
             }
             return;
         }
-        let word = status_word(watched, status, style.word);
+        let word = status_word(watched, status, status.word());
         let word = format::fit_end(&word, width - 1, ctx.ellipsis());
         let x = painter.text(span.start, y, &word, paint.style_for(style.role));
         if is_stale {

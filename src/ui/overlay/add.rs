@@ -15,10 +15,9 @@ use crate::{
         id_extract::{Certainty, Skipped},
         text::CleanText,
     },
-    messages::screen,
+    messages::{format, screen},
     ui::{
         footer::KeyHint,
-        format,
         painter::{Painter, cell_count},
         render_context::RenderContext,
         text_input,

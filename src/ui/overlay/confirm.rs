@@ -9,8 +9,8 @@ use crate::{
         state::Confirm,
     },
     domain::task::TaskId,
-    messages::screen,
-    ui::{footer::KeyHint, format, render_context::RenderContext, theme::Role},
+    messages::{format, screen},
+    ui::{footer::KeyHint, render_context::RenderContext, theme::Role},
 };
 
 /// The width, borders included.

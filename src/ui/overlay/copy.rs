@@ -9,7 +9,8 @@ use crate::{
         mouse::HitTarget,
         state::{CopyChoice, CopyMenu},
     },
-    ui::{footer::KeyHint, format, painter::Painter, render_context::RenderContext, theme::Role},
+    messages::format,
+    ui::{footer::KeyHint, painter::Painter, render_context::RenderContext, theme::Role},
 };
 
 /// The width, borders included.

@@ -10,9 +10,8 @@ use ratatui::{
 use super::{ScrolledDialog, available_area, open_dialog};
 use crate::{
     app::state::UnusualAnswer,
-    messages::screen,
+    messages::{format, screen},
     ui::{
-        format,
         render_context::{DrawResult, RenderContext},
         theme::Role,
     },

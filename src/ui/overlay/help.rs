@@ -12,8 +12,8 @@ use crate::{
         state::{DetailPage, MainScreen},
     },
     domain::status::Tab,
+    messages::format,
     ui::{
-        format,
         painter::Painter,
         render_context::{DrawResult, RenderContext},
         theme::Role,

@@ -12,10 +12,9 @@ use crate::{
         state::ShownLinks,
     },
     domain::text::CleanText,
-    messages::screen,
+    messages::{format, screen},
     ui::{
         footer::KeyHint,
-        format,
         painter::{FrameTitle, KeyboardFocus, Painter},
         render_context::RenderContext,
         theme::Role,

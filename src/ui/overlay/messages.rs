@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 
 use super::{ScrolledDialog, available_area, close_hint, open_dialog};
+use crate::messages::format;
 use crate::ui::{
-    format,
     render_context::{DrawResult, RenderContext},
     theme::Role,
 };

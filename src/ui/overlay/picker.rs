@@ -9,9 +9,8 @@ use crate::{
         mouse::HitTarget,
         state::Picker,
     },
-    ui::{
-        footer::KeyHint, format, painter::cell_count, render_context::RenderContext, theme::Role,
-    },
+    messages::format,
+    ui::{footer::KeyHint, painter::cell_count, render_context::RenderContext, theme::Role},
 };
 
 /// The maximum width, borders included.

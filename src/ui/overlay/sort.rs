@@ -9,7 +9,8 @@ use crate::{
         mouse::HitTarget,
     },
     domain::query::SortColumn,
-    ui::{footer::KeyHint, format, render_context::RenderContext, theme::Role},
+    messages::format,
+    ui::{footer::KeyHint, render_context::RenderContext, theme::Role},
 };
 
 /// The width, borders included.

@@ -1,10 +1,10 @@
-//! Formats durations, times, sizes, ids and links for the screen. Widths are in terminal cells.
+//! Formats durations, times, sizes, ids and links for people. Widths are in terminal cells.
 
 use std::{borrow::Cow, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
-use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
 
 pub use crate::domain::time::format_age;
 use crate::domain::{
@@ -27,10 +27,16 @@ pub fn width(text: &str) -> usize {
 }
 
 /// Returns the graphemes of a text without control characters, each with its width.
-pub(super) fn visible_graphemes(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
+pub fn visible_graphemes(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
     text.graphemes(true)
         .filter(|grapheme| !grapheme.contains(char::is_control))
-        .map(|grapheme| (grapheme, usize::from(grapheme.cell_width())))
+        .map(|grapheme| (grapheme, cell_width(grapheme)))
+}
+
+/// Returns the width of a grapheme as ratatui counts it: terminals draw half-width katakana sound
+/// marks in a cell of their own.
+fn cell_width(grapheme: &str) -> usize {
+    grapheme.width() + grapheme.matches(['\u{ff9e}', '\u{ff9f}']).count()
 }
 
 /// Truncates a text at its end to `max_width` cells, ellipsis included.

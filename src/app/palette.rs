@@ -4,11 +4,13 @@
 //! text is readable on dark and light backgrounds.
 
 use ratatui::style::{Color, Modifier, Style};
+use strum::{EnumCount, IntoStaticStr, VariantArray};
 
 use crate::messages::errors::did_you_mean;
 
-/// The purpose of a piece of text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The purpose of a piece of text. Its name in theme files is the variant in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Role {
     /// Main text.
     Text,
@@ -36,63 +38,12 @@ pub enum Role {
     Cursor,
 }
 
-impl Role {
-    pub const ALL: [Self; 14] = [
-        Self::Text,
-        Self::Muted,
-        Self::Accent,
-        Self::Selected,
-        Self::Ok,
-        Self::Busy,
-        Self::Warn,
-        Self::Error,
-        Self::Title,
-        Self::Border,
-        Self::Focus,
-        Self::Heading,
-        Self::Key,
-        Self::Cursor,
-    ];
-
-    /// Returns the role's name in theme files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Muted => "muted",
-            Self::Accent => "accent",
-            Self::Selected => "selected",
-            Self::Ok => "ok",
-            Self::Busy => "busy",
-            Self::Warn => "warn",
-            Self::Error => "error",
-            Self::Title => "title",
-            Self::Border => "border",
-            Self::Focus => "focus",
-            Self::Heading => "heading",
-            Self::Key => "key",
-            Self::Cursor => "cursor",
-        }
-    }
-}
-
 /// A style for each role, and the default colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThemePalette {
     background: Style,
-    text: Style,
-    muted: Style,
-    accent: Style,
-    selected: Style,
-    ok: Style,
-    busy: Style,
-    warn: Style,
-    error: Style,
-    title: Style,
-    border: Style,
-    focus: Style,
-    heading: Style,
-    key: Style,
-    cursor: Style,
+    /// In the order of the roles.
+    styles: [Style; Role::COUNT],
 }
 
 impl Default for ThemePalette {
@@ -102,57 +53,49 @@ impl Default for ThemePalette {
 }
 
 impl ThemePalette {
+    fn new(style: impl Fn(Role) -> Style) -> Self {
+        let mut palette = Self {
+            background: Style::new(),
+            styles: [Style::new(); Role::COUNT],
+        };
+        for role in Role::VARIANTS {
+            palette = palette.with_style(*role, style(*role));
+        }
+        palette
+    }
+
     /// Returns the palette of the terminal's own colours, for dark and light backgrounds.
     ///
     /// The selected row is the accent in reverse: its text takes the terminal's background colour,
     /// so it is as readable as the accent on any background.
-    pub const fn ansi() -> Self {
+    pub fn ansi() -> Self {
         let plain = Style::new();
-        let dim = plain.add_modifier(Modifier::DIM);
-        Self {
-            background: plain,
-            text: plain,
-            muted: dim,
-            accent: plain.fg(Color::LightBlue).add_modifier(Modifier::BOLD),
-            selected: plain.fg(Color::LightBlue).add_modifier(Modifier::REVERSED),
-            ok: plain.fg(Color::Green),
-            busy: plain.fg(Color::Cyan),
-            warn: plain.fg(Color::Magenta),
-            error: plain.fg(Color::Red),
-            title: plain.add_modifier(Modifier::BOLD),
-            border: dim,
-            focus: plain.fg(Color::LightBlue),
-            heading: dim,
-            key: plain.fg(Color::LightBlue),
-            cursor: plain.add_modifier(Modifier::REVERSED),
-        }
+        Self::new(|role| match role {
+            Role::Text => plain,
+            Role::Muted | Role::Border | Role::Heading => plain.add_modifier(Modifier::DIM),
+            Role::Accent => plain.fg(Color::LightBlue).add_modifier(Modifier::BOLD),
+            Role::Selected => plain.fg(Color::LightBlue).add_modifier(Modifier::REVERSED),
+            Role::Ok => plain.fg(Color::Green),
+            Role::Busy => plain.fg(Color::Cyan),
+            Role::Warn => plain.fg(Color::Magenta),
+            Role::Error => plain.fg(Color::Red),
+            Role::Title => plain.add_modifier(Modifier::BOLD),
+            Role::Focus | Role::Key => plain.fg(Color::LightBlue),
+            Role::Cursor => plain.add_modifier(Modifier::REVERSED),
+        })
     }
 
     /// Returns the palette without colours: bold, dim and reverse mark the roles.
-    pub const fn monochrome() -> Self {
+    pub fn monochrome() -> Self {
         let plain = Style::new();
-        let (dim, bold) = (
-            plain.add_modifier(Modifier::DIM),
-            plain.add_modifier(Modifier::BOLD),
-        );
-        let reversed = plain.add_modifier(Modifier::REVERSED);
-        Self {
-            background: plain,
-            text: plain,
-            muted: dim,
-            accent: bold,
-            selected: reversed,
-            ok: plain,
-            busy: plain,
-            warn: bold,
-            error: bold,
-            title: bold,
-            border: dim,
-            focus: plain,
-            heading: dim,
-            key: bold,
-            cursor: reversed,
-        }
+        Self::new(|role| match role {
+            Role::Text | Role::Ok | Role::Busy | Role::Focus => plain,
+            Role::Muted | Role::Border | Role::Heading => plain.add_modifier(Modifier::DIM),
+            Role::Accent | Role::Warn | Role::Error | Role::Title | Role::Key => {
+                plain.add_modifier(Modifier::BOLD)
+            }
+            Role::Selected | Role::Cursor => plain.add_modifier(Modifier::REVERSED),
+        })
     }
 
     /// Returns the default colours; empty to keep the terminal's own.
@@ -165,23 +108,16 @@ impl ThemePalette {
         Self { background, ..self }
     }
 
-    pub const fn style(&self, role: Role) -> Style {
-        match role {
-            Role::Text => self.text,
-            Role::Muted => self.muted,
-            Role::Accent => self.accent,
-            Role::Selected => self.selected,
-            Role::Ok => self.ok,
-            Role::Busy => self.busy,
-            Role::Warn => self.warn,
-            Role::Error => self.error,
-            Role::Title => self.title,
-            Role::Border => self.border,
-            Role::Focus => self.focus,
-            Role::Heading => self.heading,
-            Role::Key => self.key,
-            Role::Cursor => self.cursor,
+    pub fn style(&self, role: Role) -> Style {
+        self.styles.get(role as usize).copied().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn with_style(mut self, role: Role, style: Style) -> Self {
+        if let Some(slot) = self.styles.get_mut(role as usize) {
+            *slot = style;
         }
+        self
     }
 
     /// Replaces RGB colours by the nearest of the 256 indexed ones, for terminals without RGB.
@@ -192,32 +128,10 @@ impl ThemePalette {
             bg: style.bg.map(nearest_indexed),
             ..style
         };
-        let palette = self.with_background(reduced(self.background));
-        Role::ALL.into_iter().fold(palette, |palette, role| {
-            palette.with_style(role, reduced(self.style(role)))
-        })
-    }
-
-    #[must_use]
-    pub const fn with_style(mut self, role: Role, style: Style) -> Self {
-        let slot = match role {
-            Role::Text => &mut self.text,
-            Role::Muted => &mut self.muted,
-            Role::Accent => &mut self.accent,
-            Role::Selected => &mut self.selected,
-            Role::Ok => &mut self.ok,
-            Role::Busy => &mut self.busy,
-            Role::Warn => &mut self.warn,
-            Role::Error => &mut self.error,
-            Role::Title => &mut self.title,
-            Role::Border => &mut self.border,
-            Role::Focus => &mut self.focus,
-            Role::Heading => &mut self.heading,
-            Role::Key => &mut self.key,
-            Role::Cursor => &mut self.cursor,
-        };
-        *slot = style;
-        self
+        Self {
+            background: reduced(self.background),
+            styles: self.styles.map(reduced),
+        }
     }
 }
 
@@ -370,9 +284,9 @@ mod tests {
     #[test]
     fn every_role_has_its_own_slot() {
         let mark = Style::new().fg(Color::Yellow);
-        for role in Role::ALL {
+        for &role in Role::VARIANTS {
             let palette = ThemePalette::monochrome().with_style(role, mark);
-            for other in Role::ALL {
+            for &other in Role::VARIANTS {
                 let is_marked = palette.style(other) == mark;
                 assert_eq!(is_marked, other == role, "{role:?} {other:?}");
             }
