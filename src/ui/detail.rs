@@ -112,8 +112,13 @@ pub(super) fn draw_full(
         DetailPage::Info => preview::draw(buffer, inner, ctx),
         DetailPage::Journal | DetailPage::Json => (inner, DrawResult::default()),
     };
-    let lines = PageLines::new(ctx, page, inner.width);
-    let count = u16::try_from(lines.line_count()).unwrap_or(u16::MAX);
+    let lines = match (ctx.state.selected(), page) {
+        (None, _) => Vec::new(),
+        (Some(watched), DetailPage::Info) => info::page_lines(watched, ctx, inner.width),
+        (Some(watched), DetailPage::Journal) => journal::page_lines(watched, ctx, inner.width),
+        (Some(watched), DetailPage::Json) => raw_response::page_lines(watched, ctx, inner.width),
+    };
+    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let max_scroll = count.saturating_sub(inner.height);
     let scroll = scroll.min(max_scroll);
     let pages = DetailPage::ALL
@@ -153,8 +158,10 @@ pub(super) fn draw_full(
         Painter::new(buffer, ctx.layout.rule).rule(0, 0, &FrameTitle::default(), ctx.theme);
     }
     let mut painter = Painter::new(buffer, inner);
-    let visible = lines.visible_lines(usize::from(scroll), usize::from(inner.height), ctx);
-    draw_lines(&mut painter, &visible);
+    draw_lines(
+        &mut painter,
+        lines.get(usize::from(scroll)..).unwrap_or_default(),
+    );
     DrawResult {
         max_scroll,
         ..result
@@ -174,56 +181,6 @@ fn register_pages(right: Rect, shown: DetailPage, ctx: &RenderContext<'_>) {
         };
         ctx.register(area, || HitTarget::Page(page));
         end = start.saturating_sub(1).max(right.left());
-    }
-}
-
-/// A full-screen page: lines that are always built, then a raw response whose rows are built on
-/// demand.
-struct PageLines<'a> {
-    lines: Vec<Line<'a>>,
-    response: Option<raw_response::RawResponsePage<'a>>,
-}
-
-impl<'a> PageLines<'a> {
-    fn new(ctx: &RenderContext<'a>, page: DetailPage, width: u16) -> Self {
-        let Some(watched) = ctx.state.selected() else {
-            return Self {
-                lines: Vec::new(),
-                response: None,
-            };
-        };
-        let (lines, response) = match page {
-            DetailPage::Info => (info::page_lines(watched, ctx, width), None),
-            DetailPage::Journal => (journal::page_lines(watched, ctx, width), None),
-            DetailPage::Json => {
-                let response = ctx
-                    .state
-                    .raw()
-                    .and_then(|raw| raw.response.as_ref().ok()?.as_deref());
-                let page =
-                    response.map(|response| raw_response::RawResponsePage::new(response, width));
-                (raw_response::header_lines(watched, ctx, width), page)
-            }
-        };
-        Self { lines, response }
-    }
-
-    fn line_count(&self) -> usize {
-        self.lines.len()
-            + self
-                .response
-                .as_ref()
-                .map_or(0, raw_response::RawResponsePage::row_count)
-    }
-
-    fn visible_lines(self, first: usize, count: usize, ctx: &RenderContext<'_>) -> Vec<Line<'a>> {
-        let above = self.lines.len();
-        let mut visible: Vec<_> = self.lines.into_iter().skip(first).take(count).collect();
-        if let Some(response) = self.response {
-            let rest = count - visible.len();
-            visible.extend(response.visible_rows(first.saturating_sub(above), rest, ctx));
-        }
-        visible
     }
 }
 

@@ -285,7 +285,7 @@ fn the_raw_response_is_unchanged() {
 
     let response = store.read_raw_response(&id(OPENED)).unwrap().unwrap();
 
-    let json: Value = serde_json::from_str(&response.to_text()).unwrap();
+    let json: Value = serde_json::from_str(&response.text).unwrap();
     assert_eq!(json["taskId"], OPENED);
     assert_eq!(json["successFlag"], 1);
     assert_eq!(json["completeTime"], 1_794_818_444_424_u64);

@@ -75,7 +75,7 @@ fn json_is_harmless_and_round_trips() {
 #[test]
 fn raw_records_are_harmless() {
     for c in all_chars() {
-        let shown = RawResponse::parse(Timestamp::UNIX_EPOCH, &format!("\"{c}\" {c}")).to_text();
+        let shown = RawResponse::parse(Timestamp::UNIX_EPOCH, &format!("\"{c}\" {c}")).text;
         assert_eq!(find_harmful(&shown), None, "{:04X}", u32::from(c));
     }
 }

@@ -71,7 +71,7 @@ fn shown_raw_response(state: &State, kind: CopyKind) -> Option<CopyPayload> {
         return None;
     }
     let response = state.raw()?.response.as_ref().ok()?.as_ref()?;
-    Some(CopyPayload::text("the raw record", response.to_text()))
+    Some(CopyPayload::text("the raw record", response.text.clone()))
 }
 
 /// Reports how a text was copied, also in the links dialog. Asks the terminal if no program could.

@@ -62,6 +62,18 @@ impl<'a, 's> FieldList<'a, 's> {
         }
     }
 
+    /// Writes a line of code, broken at any character; its rows keep the indentation.
+    pub(super) fn code_line(&mut self, line: &str) {
+        let code = line.trim_start();
+        let indent = (line.len() - code.len() + 1).min(self.width / 2);
+        let room = self.width.saturating_sub(indent + 1).max(2);
+        for row in format::break_anywhere(code, room) {
+            let row = format!("{:indent$}{row}", "");
+            self.lines
+                .push(Line::styled(row, self.ctx.style(Role::Text)));
+        }
+    }
+
     /// Writes a named value on one line, truncated.
     pub(super) fn field(&mut self, name: &str, text: &str, role: Role) {
         self.styled_field(name, [(Cow::Borrowed(text), role)]);

@@ -143,5 +143,5 @@ fn the_raw_response_is_formatted() {
 
     let response = store.read_raw_response(&id("a")).unwrap().unwrap();
 
-    assert_eq!(response.to_text(), "{\n  \"b\": [\n    1\n  ]\n}");
+    assert_eq!(response.text, "{\n  \"b\": [\n    1\n  ]\n}");
 }
