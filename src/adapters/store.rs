@@ -34,7 +34,6 @@ use self::{
     apply::ChangeWriter,
     file::FileIdentity,
     id_log::{IdLog, IdLogEntry, IdLogEvent, IdLogLines, UnconfirmedLines},
-    rows::COLUMNS,
     schema::SchemaState,
 };
 use crate::{
@@ -52,7 +51,7 @@ use crate::{
 };
 
 mod apply;
-mod carve;
+mod checksum;
 mod error_cause;
 mod errors;
 mod file;
@@ -68,12 +67,10 @@ mod side_files;
 mod watch;
 
 pub use self::{
+    read::MIN_PREFIX_LEN,
     recovery::Recovery,
     watch::{ListWatcher, watch},
 };
-
-/// The minimum length of an id prefix, in characters.
-pub const MIN_PREFIX_LEN: usize = 4;
 
 /// The minimum time for which a removed task can be restored.
 const MIN_UNDO_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -314,8 +311,7 @@ impl SqliteStore {
         identity: Option<FileIdentity>,
     ) -> Result<(), StoreError> {
         if state == SchemaState::Empty {
-            // Four rows fit on a page even with long prompts. Only an empty file accepts the size.
-            conn.pragma_update(None, "page_size", 8192)?;
+            conn.pragma_update(None, "page_size", schema::PAGE_SIZE)?;
         }
         let device = identity.map_or_else(String::new, |(device, _)| device.to_string());
         let has_wal = session::device_without_wal(conn).as_ref() == Some(&device)
@@ -734,11 +730,10 @@ impl SqliteStore {
         let version = read::read_data_version(&tx)?;
         let mut changes = Vec::new();
         {
-            let mut statement =
-                tx.prepare_cached(&format!("SELECT {COLUMNS} FROM task WHERE rev > ?1"))?;
+            let mut statement = tx.prepare_cached(&rows::select("WHERE rev > ?1"))?;
             let mut found = statement.query([self.seen_revision])?;
             while let Some(row) = found.next()? {
-                let mut stored = rows::decode_row(&read::row_cells(row)?)?;
+                let mut stored = rows::decode(row)?;
                 let id = stored.watched.id();
                 if self.own_revisions.get(id) == Some(&stored.rev) {
                     continue;

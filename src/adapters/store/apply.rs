@@ -4,11 +4,11 @@
 //! The row is read again for each change, so a final state that another instance wrote is kept.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
     notify_off, read,
-    rows::{self, COLUMN_COUNT, COLUMNS, StoredTask, truncate_to_millis},
+    rows::{self, StoredTask, truncate_to_millis},
 };
 use crate::domain::{
     list_change::{ChangeResult, ListChange, StoreError},
@@ -191,7 +191,7 @@ impl<'a> ChangeWriter<'a> {
                     rev: self.rev,
                 };
                 self.added += 1;
-                self.put_row(&stored)?;
+                rows::put(self.tx, &stored)?;
                 self.written.push(WrittenRow {
                     task: task.clone(),
                     previous_revision: None,
@@ -273,17 +273,13 @@ impl<'a> ChangeWriter<'a> {
     /// Writes an existing row.
     fn update_row(&mut self, mut stored: StoredTask, needs_reload: bool) -> Result<(), StoreError> {
         let previous = std::mem::replace(&mut stored.rev, self.rev);
-        self.put_row(&stored)?;
+        rows::put(self.tx, &stored)?;
         self.written.push(WrittenRow {
             task: stored.watched.id().clone(),
             previous_revision: Some(previous),
             needs_reload,
         });
         Ok(())
-    }
-
-    fn put_row(&self, stored: &StoredTask) -> Result<(), StoreError> {
-        put_row(self.tx, stored)
     }
 
     /// Stores the last response unchanged. A repeated response costs a read, no write.
@@ -331,14 +327,4 @@ impl<'a> ChangeWriter<'a> {
             .execute(params![task.as_str(), MAX_CHECK_LINES])?;
         Ok(())
     }
-}
-
-/// Inserts or replaces a row.
-pub(super) fn put_row(conn: &rusqlite::Connection, stored: &StoredTask) -> Result<(), StoreError> {
-    let marks = ["?"; COLUMN_COUNT].join(", ");
-    conn.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO task ({COLUMNS}) VALUES ({marks})"
-    ))?
-    .execute(params_from_iter(rows::encode_row(stored)))?;
-    Ok(())
 }

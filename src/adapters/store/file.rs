@@ -288,7 +288,8 @@ const fn may_be_helper_failure(error: &StoreError) -> bool {
     )
 }
 
-fn open_writable(path: &Path) -> Result<Connection, StoreError> {
+/// Opens the file for writing. Writes nothing until its first use.
+pub(super) fn open_writable(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     configure(&conn)?;

@@ -27,7 +27,7 @@ use std::{
 
 use rusqlite::types::ValueRef;
 
-use super::{errors, rows, side_files};
+use super::{checksum::checksum, errors, side_files};
 use crate::{
     adapters::regular_file::{self, Symlinks},
     domain::{list_change::StoreError, task::TaskId, text::CleanText, watched_task::MAX_LABEL_LEN},
@@ -337,7 +337,7 @@ fn write_new(new: &PathBuf, lines: &IdLogLines) -> io::Result<()> {
 
 /// Computes a line's checksum: a flipped bit in an id would make another id.
 fn line_checksum(body: &str) -> u32 {
-    let sum = rows::checksum([ValueRef::Text(body.as_bytes())]).cast_unsigned();
+    let sum = checksum([ValueRef::Text(body.as_bytes())]).cast_unsigned();
     u32::try_from(sum >> 32).unwrap_or_default()
 }
 

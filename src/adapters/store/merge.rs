@@ -6,8 +6,8 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    apply, notify_off, read,
-    rows::{self, COLUMNS, StoredTask},
+    notify_off, read,
+    rows::{self, StoredTask},
 };
 use crate::domain::{
     list_change::StoreError,
@@ -31,7 +31,7 @@ pub(super) fn merge_lists(old: &Connection, new: &mut Connection) -> Result<usiz
             return Ok(());
         };
         merged.rev = rev;
-        apply::put_row(&tx, &merged)?;
+        rows::put(&tx, &merged)?;
         notify_off::save_notify_setting(&tx, merged.watched.id(), merged.watched.notify)?;
         written += 1;
         if is_new {
@@ -53,14 +53,14 @@ fn for_each_readable(
     conn: &Connection,
     mut on_row: impl FnMut(StoredTask) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let Ok(mut statement) = conn.prepare(&format!("SELECT {COLUMNS} FROM task")) else {
+    let Ok(mut statement) = conn.prepare(&rows::select("")) else {
         return Ok(());
     };
     let Ok(mut found) = statement.query([]) else {
         return Ok(());
     };
     while let Ok(Some(row)) = found.next() {
-        let Ok(mut stored) = read::row_cells(row).and_then(|cells| rows::decode_row(&cells)) else {
+        let Ok(mut stored) = rows::decode(row) else {
             continue;
         };
         let notify = notify_off::load_notify_setting(conn, stored.watched.id());

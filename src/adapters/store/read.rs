@@ -3,14 +3,11 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    MIN_PREFIX_LEN,
-    rows::{
-        self, COLUMN_COUNT, COLUMNS, ID_COLUMN, REMOVED_AT_COLUMN, REVISION_COLUMN, RowCells,
-        StoredTask,
-    },
+    notify_off,
+    rows::{self, StoredTask},
 };
 use crate::domain::{
     list_change::{JournalEvent, JournalLine, StoreError},
@@ -19,16 +16,11 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
+/// The minimum length of an id prefix, in characters.
+pub const MIN_PREFIX_LEN: usize = 4;
+
 /// The maximum length of a journal line's detail, in bytes.
 const MAX_DETAIL_LEN: usize = 8 * 1024;
-
-pub(super) fn row_cells<'a>(row: &'a Row<'_>) -> Result<RowCells<'a>, StoreError> {
-    let mut cells: RowCells<'a> = [ValueRef::Null; COLUMN_COUNT];
-    for (at, cell) in cells.iter_mut().enumerate() {
-        *cell = row.get_ref(at)?;
-    }
-    Ok(cells)
-}
 
 /// Reads the list's revision and its number of rows.
 pub(super) fn read_meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
@@ -52,38 +44,30 @@ pub(super) fn read_all(
     newest_rev: i64,
     count: i64,
 ) -> Result<Vec<WatchedTask>, StoreError> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM task"))?;
-    let damaged = |why: &str| StoreError::Damaged(why.into());
+    let mut statement = conn.prepare_cached(&rows::select(""))?;
+    let damaged = |why: &str| Err(StoreError::Damaged(why.into()));
     let mut all = Vec::with_capacity(usize::try_from(count).unwrap_or_default().min(1 << 20));
     let mut count_seen = 0_i64;
-    let mut last = String::new();
+    let mut last = None;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        let cells = row_cells(row)?;
+        let stored = rows::decode(row)?;
         count_seen += 1;
-        let id = cells.get(ID_COLUMN).and_then(|id| id.as_str().ok());
-        let id = id.ok_or_else(|| damaged("unreadable id in a row"))?;
-        if count_seen > 1 && id <= last.as_str() {
-            return Err(damaged("rows out of order"));
+        let id = Some(stored.watched.id().clone());
+        if id <= last {
+            return damaged("rows out of order");
         }
-        last.clear();
-        last.push_str(id);
-        let rev = cells.get(REVISION_COLUMN).and_then(|rev| rev.as_i64().ok());
-        if rev.is_none_or(|rev| rev > newest_rev) {
-            return Err(damaged("a row is newer than the list"));
+        last = id;
+        if stored.rev > newest_rev {
+            return damaged("a row is newer than the list");
         }
-        let is_removed = cells
-            .get(REMOVED_AT_COLUMN)
-            .is_some_and(|at| *at != ValueRef::Null);
-        if !is_removed {
-            all.push(rows::decode_row(&cells)?.watched);
-        } else if !rows::has_valid_checksum(&cells) {
-            return Err(damaged("checksum mismatch in a row"));
+        if stored.removed_at.is_none() {
+            all.push(stored.watched);
         }
     }
-    super::notify_off::load_notify_settings(conn, &mut all)?;
+    notify_off::load_notify_settings(conn, &mut all)?;
     if count_seen != count {
-        return Err(damaged(&format!("{count_seen} rows instead of {count}")));
+        return damaged(&format!("{count_seen} rows instead of {count}"));
     }
     Ok(all)
 }
@@ -116,10 +100,10 @@ pub(super) fn for_each_row(
     conn: &Connection,
     mut on_row: impl FnMut(StoredTask),
 ) -> Result<(), StoreError> {
-    let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM task"))?;
+    let mut statement = conn.prepare(&rows::select(""))?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        on_row(rows::decode_row(&row_cells(row)?)?);
+        on_row(rows::decode(row)?);
     }
     Ok(())
 }
@@ -188,14 +172,13 @@ pub(super) fn read_raw(
 
 /// Reads the row of a task, which may be removed.
 pub(super) fn read_one(conn: &Connection, task: &TaskId) -> Result<Option<StoredTask>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1");
-    let mut statement = conn.prepare_cached(&sql)?;
+    let mut statement = conn.prepare_cached(&rows::select("WHERE id = ?1"))?;
     let mut found = statement.query([task.as_str()])?;
     let Some(row) = found.next()? else {
         return Ok(None);
     };
-    let mut stored = rows::decode_row(&row_cells(row)?)?;
-    stored.watched.notify = super::notify_off::load_notify_setting(conn, task)?;
+    let mut stored = rows::decode(row)?;
+    stored.watched.notify = notify_off::load_notify_setting(conn, task)?;
     Ok(Some(stored))
 }
 

@@ -1,32 +1,34 @@
 //! Recovery of a damaged list file: it is set aside unchanged, and its tasks are written to a new
 //! file. A lost id is a lost video.
 //!
-//! Rows are read with SQLite as far as possible, then carved out of the raw bytes of the file and
-//! its log, where the checksum proves them. A task without a proved row is recovered by its id and
-//! checked again, unless its last known event is its removal. The id may come from the id file, the
-//! journal, the raw responses, the tasks with notifications off, or an unproved row. There is a
-//! complete file at the path at every moment.
+//! SQLite reads each table from both ends, and once more with the first page of a new list, which
+//! tells where the tables are. Rows count only with a valid checksum. Every other task is recovered
+//! by its id and checked again: from the id file, and if that is not intact, also from the journal,
+//! the raw responses, the tasks with notifications off and rows without a valid checksum, unless
+//! its last journal line is its removal. There is a complete file at the path at every moment.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::BTreeMap,
     fmt,
-    fs::{self, File},
-    io, mem,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use rusqlite::{
+    Connection, OptionalExtension as _, params_from_iter,
+    types::{ToSqlOutput, ValueRef},
+};
 
 use super::{
-    apply, carve, errors,
+    errors,
     file::{self, FileIdentity},
     id_log::{self, IdLog},
     read,
-    rows::{
-        self, COLUMN_COUNT, COLUMNS, FIRST_COLUMN_COUNT, REMOVED_AT_COLUMN, RowCells, StoredTask,
-    },
-    schema::{self, SchemaState},
+    rows::{self, RowValues, StoredTask},
+    schema::{self, SchemaState, StoredTable},
     side_files,
 };
 use crate::domain::{
@@ -37,7 +39,7 @@ use crate::domain::{
 };
 
 /// The recovery of a damaged list file, or of tasks that it lacked. `Display` writes sentences.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovery {
     /// The new path of the damaged file, with its log beside it; `None` if it was not set aside.
     pub backup_path: Option<PathBuf>,
@@ -145,12 +147,9 @@ pub(super) fn recover(
     }
     let new_file =
         file::create_free_name(path, ".new", file::create_private).map_err(still_damaged)?;
-    let mut salvaged = salvage(path, &new_file);
-    let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
-    salvaged.merge_sources(&log, at);
-    let written = write_recovered(&new_file, &salvaged, at)
-        .and_then(|intact| Ok((intact, link_backup(path, at).map_err(still_damaged)?)));
-    let (intact, backup) = match written {
+    let written = write_recovered(path, &new_file, at)
+        .and_then(|recovery| Ok((recovery, link_backup(path, at).map_err(still_damaged)?)));
+    let (recovery, backup) = match written {
         Ok(written) => written,
         Err(error) => {
             drop(fs::remove_file(&new_file));
@@ -160,9 +159,7 @@ pub(super) fn recover(
     report(&Recovery {
         backup_path: Some(backup.clone()),
         reason: CleanText::line(why, 256).as_str().to_owned(),
-        intact,
-        partial: salvaged.partial.len(),
-        missing: salvaged.missing_tasks(&log),
+        ..recovery
     });
     // The old log is moved first: SQLite would apply it to any file beside it.
     for suffix in side_files::HELPER_SUFFIXES {
@@ -193,272 +190,222 @@ fn link_backup(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
     })
 }
 
-/// The readable content of a damaged file.
+/// What a damaged list tells beside the rows that can be copied.
 #[derive(Debug, Default)]
-struct SalvagedList {
-    /// The newest row of each id with a valid checksum.
-    intact: BTreeMap<TaskId, StoredTask>,
-    /// Ids and labels of rows without a valid checksum; after
-    /// [`merge_sources`](Self::merge_sources), of all tasks known by id only.
-    partial: BTreeMap<TaskId, Option<CleanText>>,
-    /// Time and body of raw responses, by task.
-    raw: BTreeMap<String, (i64, String)>,
-    /// Time, task, kind and detail of journal lines, by row id.
-    journal: BTreeMap<i64, (i64, String, String, Option<String>)>,
-    notify_off: BTreeSet<String>,
-    task_journals: HashMap<String, TaskJournal>,
-    /// The number of rows that the file stores.
-    declared_rows: Option<i64>,
-    /// The latest known revision of the list.
-    rev: i64,
+struct Salvaged {
+    /// Ids and labels of rows without a valid checksum.
+    unproved: Vec<(TaskId, Option<CleanText>)>,
+    /// The revision of the list and its number of rows.
+    meta: Option<(i64, i64)>,
 }
 
-/// The journal lines of one task.
-#[derive(Debug, Clone, Copy)]
-struct TaskJournal {
-    count: usize,
-    last_at: i64,
-    /// Whether the last line is the removal of the task.
-    is_removed: bool,
-}
-
-impl SalvagedList {
-    fn add_row(&mut self, cells: &RowCells<'_>) {
-        if let Ok(stored) = rows::decode_row(cells) {
-            let id = stored.watched.id().clone();
-            let is_newer = |known: &StoredTask| known.rev < stored.rev;
-            if self.intact.get(&id).is_none_or(is_newer) {
-                self.intact.insert(id, stored);
-            }
-        } else if cells.get(REMOVED_AT_COLUMN) == Some(&ValueRef::Null)
-            && let Some((id, label)) = rows::salvage_id_and_label(cells)
-        {
-            self.partial.entry(id).or_insert(label);
-        }
-    }
-
-    /// Adds a carved journal line, which SQLite may have read too.
-    fn add_journal_line(&mut self, task: &str, at: i64, kind: &str) {
-        let is_removed = kind == "removed";
-        match self.task_journals.get_mut(task) {
-            Some(lines) if lines.last_at >= at => {}
-            Some(lines) => (lines.last_at, lines.is_removed) = (at, is_removed),
-            None => {
-                let lines = TaskJournal {
-                    count: 1,
-                    last_at: at,
-                    is_removed,
-                };
-                self.task_journals.insert(task.to_owned(), lines);
-            }
-        }
-    }
-
-    /// Merges all sources: later lines of the id file override a row, and a task without a row is
-    /// recovered by its id.
-    fn merge_sources(&mut self, log: &IdLog, at: Timestamp) {
-        let newest = self.intact.values().map(|stored| stored.rev).max();
-        let logged = log.entries.values().map(|entry| entry.rev).max();
-        self.rev = self.rev.max(newest.unwrap_or(0)).max(logged.unwrap_or(0));
-
-        let unproved = mem::take(&mut self.partial);
-        for (id, entry) in &log.entries {
-            match self.intact.get_mut(id) {
-                Some(stored) if entry.rev <= stored.rev => {}
-                Some(stored) if entry.is_watched => {
-                    stored.removed_at = None;
-                    stored.watched.label.clone_from(&entry.label);
-                }
-                Some(stored) => drop(stored.removed_at.get_or_insert(at)),
-                None if entry.is_watched => {
-                    self.partial.insert(id.clone(), entry.label.clone());
-                }
-                None => {}
-            }
-        }
-        let other_ids = (self.task_journals.keys())
-            .chain(self.raw.keys())
-            .chain(&self.notify_off);
-        let mut candidates: BTreeSet<TaskId> = unproved.keys().cloned().collect();
-        candidates.extend(other_ids.filter_map(|id| TaskId::parse(id).ok()));
-        // A flipped bit makes an id that never existed. If the id file is intact, an id that it
-        // lacks needs two sources.
-        let min_sources = if log.is_intact { 2 } else { 1 };
-        for id in candidates {
-            let lines = self.task_journals.get(id.as_str());
-            let sources = lines.map_or(0, |lines| lines.count)
-                + usize::from(self.raw.contains_key(id.as_str()))
-                + usize::from(self.notify_off.contains(id.as_str()))
-                + usize::from(unproved.contains_key(&id));
-            let is_known = self.intact.contains_key(&id) || log.entries.contains_key(&id);
-            let is_removed = lines.is_some_and(|lines| lines.is_removed);
-            if !is_known && !is_removed && sources >= min_sources {
-                let label = unproved.get(&id).cloned().flatten();
-                self.partial.insert(id, label);
-            }
-        }
-    }
-
-    /// Returns the number of lost tasks by the id file, else by the stored number of rows.
-    fn missing_tasks(&self, log: &IdLog) -> Option<u64> {
-        if log.is_intact {
-            return Some(0);
-        }
-        let rows = self.intact.len() + self.partial.len();
-        let lost = self
-            .declared_rows?
-            .saturating_sub(i64::try_from(rows).ok()?);
-        Some(lost.max(0).unsigned_abs())
-    }
-}
-
-/// Reads as much as possible, from copies: SQLite may write to files that it opens.
-fn salvage(path: &Path, new_file: &Path) -> SalvagedList {
-    let mut salvaged = SalvagedList::default();
-    let copy = side_files::with_suffix(new_file, ".reading");
-    let copies = ["", "-wal"].map(|suffix| (suffix, side_files::with_suffix(&copy, suffix)));
-    for (suffix, copy) in &copies {
-        drop(fs::copy(side_files::with_suffix(path, suffix), copy));
-    }
-    // Errors are ignored: each source may be partly readable.
-    drop(salvage_by_sql(&copy, &mut salvaged));
-    for (suffix, _) in &copies {
-        let bytes = fs::read(side_files::with_suffix(path, suffix)).unwrap_or_default();
-        carve::carve_rows(&bytes, |cells| salvaged.add_row(cells));
-        carve::carve_journal(&bytes, |task, at, kind| {
-            salvaged.add_journal_line(task, at, kind);
-        });
-    }
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        drop(fs::remove_file(side_files::with_suffix(&copy, suffix)));
-    }
-    salvaged
-}
-
-fn salvage_by_sql(copy: &Path, salvaged: &mut SalvagedList) -> Result<(), StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(copy, flags)?;
-    file::configure(&conn)?;
-    if let Ok((rev, rows)) = read::read_meta(&conn) {
-        salvaged.rev = rev;
-        salvaged.declared_rows = Some(rows);
-    }
-    // An older file has fewer columns.
-    let columns = if conn.prepare(&format!("SELECT {COLUMNS} FROM task")).is_ok() {
-        COLUMNS.to_owned()
-    } else {
-        let first: Vec<_> = COLUMNS.split(", ").take(FIRST_COLUMN_COUNT).collect();
-        format!(
-            "{}{}",
-            first.join(", "),
-            ", NULL".repeat(COLUMN_COUNT - FIRST_COLUMN_COUNT)
-        )
-    };
-    // In both directions, so that a broken page loses only its own rows.
-    for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT {columns} FROM task ORDER BY id {order}");
-        drop(for_each_row(&conn, &sql, |row| {
-            salvaged.add_row(&read::row_cells(row)?);
-            Ok(())
-        }));
-    }
-    drop(for_each_row(&conn, "SELECT task FROM quiet", |row| {
-        salvaged.notify_off.insert(row.get(0)?);
-        Ok(())
-    }));
-    for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT task, at, body FROM raw ORDER BY rowid {order}");
-        drop(for_each_row(&conn, &sql, |row| {
-            salvaged.raw.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
-            Ok(())
-        }));
-        let sql = format!("SELECT seq, at, task, kind, detail FROM journal ORDER BY seq {order}");
-        drop(for_each_row(&conn, &sql, |row| {
-            let line = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-            salvaged.journal.insert(row.get(0)?, line);
-            Ok(())
-        }));
-    }
-    // The last line of a task comes first.
-    for (at, task, kind, _) in salvaged.journal.values().rev() {
-        let last = TaskJournal {
-            count: 0,
-            last_at: *at,
-            is_removed: kind == "removed",
-        };
-        salvaged
-            .task_journals
-            .entry(task.clone())
-            .or_insert(last)
-            .count += 1;
-    }
-    Ok(())
-}
-
-fn for_each_row(
-    conn: &Connection,
-    sql: &str,
-    mut on_row: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let mut statement = conn.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        // An unreadable row is skipped.
-        drop(on_row(row));
-    }
-    Ok(())
-}
-
-/// Writes the recovered list to a new file, and returns the number of watched tasks with an intact
-/// row.
-fn write_recovered(
-    new_file: &Path,
-    salvaged: &SalvagedList,
-    at: Timestamp,
-) -> Result<usize, StoreError> {
+/// Writes what is known of the damaged list to a new file.
+fn write_recovered(path: &Path, new_file: &Path, at: Timestamp) -> Result<Recovery, StoreError> {
+    let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
     let (mut conn, _) = file::connect(new_file)?;
     file::enable_checkpoint_on_close(&conn)?;
-    conn.pragma_update(None, "page_size", 8192)?;
+    conn.pragma_update(None, "page_size", schema::PAGE_SIZE)?;
     schema::migrate(&mut conn, None, SchemaState::Empty)?;
-    // Later than any old revision, so that every instance reloads the rows.
-    let rev = salvaged.rev.saturating_add(1);
-
+    let empty_list = fs::read(new_file).unwrap_or_default();
     let tx = conn.transaction()?;
-    for (id, label) in &salvaged.partial {
+
+    let mut salvaged = Salvaged::default();
+    if copy_readable(path, new_file, None, &tx, &mut salvaged).is_err() {
+        let first_page = empty_list.get(..schema::PAGE_SIZE as usize);
+        // Errors are ignored: any part may be unreadable.
+        drop(copy_readable(
+            path,
+            new_file,
+            first_page,
+            &tx,
+            &mut salvaged,
+        ));
+    }
+    apply_log(&tx, &log, at)?;
+    let partial = find_partial(&tx, &log, salvaged.unproved)?;
+
+    let count = |sql| tx.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let intact = count("SELECT count(*) FROM task WHERE removed_at IS NULL")?;
+    let newest = count("SELECT coalesce(max(rev), 0) FROM task")?;
+    let logged = log.entries.values().map(|entry| entry.rev).max();
+    let (listed, declared_rows) = salvaged.meta.unzip();
+    let known_revs = [Some(newest), logged, listed];
+    // Later than any old revision, so that every instance reloads the rows.
+    let rev = known_revs
+        .into_iter()
+        .flatten()
+        .max()
+        .unwrap_or_default()
+        .saturating_add(1);
+    for (id, label) in &partial {
         let task = Task::new(id.clone(), Family::default());
         let stored = StoredTask {
             watched: WatchedTask::new(task, label.clone(), rows::truncate_to_millis(at)),
             removed_at: None,
             rev,
         };
-        apply::put_row(&tx, &stored)?;
+        rows::put(&tx, &stored)?;
     }
-    for stored in salvaged.intact.values() {
-        apply::put_row(&tx, stored)?;
-    }
-    for (task, (at, body)) in &salvaged.raw {
-        tx.execute(
-            "INSERT INTO raw (task, at, body) VALUES (?1, ?2, ?3)",
-            (task, at, body),
-        )?;
-    }
-    for task in &salvaged.notify_off {
-        tx.execute("INSERT OR IGNORE INTO quiet (task) VALUES (?1)", [task])?;
-    }
-    for line in salvaged.journal.values() {
-        tx.execute(
-            "INSERT INTO journal (at, task, kind, detail) VALUES (?1, ?2, ?3, ?4)",
-            (line.0, &line.1, &line.2, &line.3),
-        )?;
-    }
-    let rows = salvaged.intact.len() + salvaged.partial.len();
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let rows = count("SELECT count(*) FROM task")?;
     tx.execute("UPDATE meta SET rev = ?1, rows = ?2", [rev, rows])?;
     tx.commit()?;
     conn.close().map_err(|(_, error)| StoreError::from(error))?;
-    let watched = salvaged
-        .intact
-        .values()
-        .filter(|row| row.removed_at.is_none());
-    Ok(watched.count())
+    Ok(Recovery {
+        intact: usize::try_from(intact).unwrap_or_default(),
+        partial: partial.len(),
+        missing: if log.is_intact {
+            Some(0)
+        } else {
+            declared_rows.map(|declared| declared.saturating_sub(rows).max(0).unsigned_abs())
+        },
+        ..Recovery::default()
+    })
+}
+
+/// Copies the readable rows into the new list. Fails if a table is missing.
+///
+/// Reads a copy, with `first_page` in place of its own: SQLite may write to files that it opens.
+fn copy_readable(
+    path: &Path,
+    new_file: &Path,
+    first_page: Option<&[u8]>,
+    new: &Connection,
+    salvaged: &mut Salvaged,
+) -> Result<(), StoreError> {
+    let copy = side_files::with_suffix(new_file, ".reading");
+    for suffix in ["", side_files::WAL_SUFFIX] {
+        drop(fs::copy(
+            side_files::with_suffix(path, suffix),
+            side_files::with_suffix(&copy, suffix),
+        ));
+    }
+    if let Some(page) = first_page {
+        replace_first_page(&copy, page).map_err(|error| errors::io_error(&copy, &error))?;
+    }
+    let result = copy_tables(&copy, new, salvaged);
+    drop(fs::remove_file(&copy));
+    for suffix in side_files::HELPER_SUFFIXES {
+        drop(fs::remove_file(side_files::with_suffix(&copy, suffix)));
+    }
+    result
+}
+
+fn replace_first_page(list: &Path, page: &[u8]) -> io::Result<()> {
+    let list = OpenOptions::new().write(true).open(list)?;
+    list.write_all_at(page, 0)?;
+    // Without a stored number of pages SQLite uses the length of the file.
+    list.write_all_at(&[0; 4], 28)
+}
+
+fn copy_tables(
+    old_file: &Path,
+    new: &Connection,
+    salvaged: &mut Salvaged,
+) -> Result<(), StoreError> {
+    let mut old = file::open_writable(old_file)?;
+    salvaged.meta = salvaged.meta.or(read::read_meta(&old).ok());
+    // An older file has fewer columns.
+    if let Ok(state @ SchemaState::Outdated(_)) = schema::schema_state(&old) {
+        drop(schema::migrate(&mut old, None, state));
+    }
+    for table in schema::tables() {
+        for order in ["ASC", "DESC"] {
+            drop(copy_rows(&old, new, &table, order, &mut salvaged.unproved));
+        }
+    }
+    schema::check_tables(&old)
+}
+
+/// Copies rows of a table that the new list does not have, up to an unreadable page.
+fn copy_rows(
+    old: &Connection,
+    new: &Connection,
+    table: &StoredTable,
+    order: &str,
+    unproved: &mut Vec<(TaskId, Option<CleanText>)>,
+) -> Result<(), StoreError> {
+    let StoredTable { name, key, columns } = table;
+    let mut select = old.prepare(&format!(
+        "SELECT {columns} FROM {name} ORDER BY {key} {order}"
+    ))?;
+    let count = select.column_count();
+    let marks = vec!["?"; count].join(", ");
+    let sql = format!("INSERT OR IGNORE INTO {name} ({columns}) VALUES ({marks})");
+    let mut insert = new.prepare(&sql)?;
+    let mut found = select.query([])?;
+    while let Some(row) = found.next()? {
+        if *name == "task" {
+            let values = RowValues::read(row)?;
+            if values.decode().is_err() {
+                unproved.extend(values.salvage_id_and_label());
+                continue;
+            }
+        }
+        let values = (0..count).map(|at| row.get_ref(at));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        let is_unreadable =
+            |value: &ValueRef<'_>| matches!(value, ValueRef::Text(_)) && value.as_str().is_err();
+        if !values.iter().any(is_unreadable) {
+            // A row with values of other types is refused.
+            drop(insert.execute(params_from_iter(
+                values.into_iter().map(ToSqlOutput::Borrowed),
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Applies the lines of the id file that are later than the row of their task.
+fn apply_log(new: &Connection, log: &IdLog, at: Timestamp) -> Result<(), StoreError> {
+    for (id, entry) in &log.entries {
+        let stored = read::read_one(new, id)?;
+        let Some(mut stored) = stored.filter(|stored| stored.rev < entry.rev) else {
+            continue;
+        };
+        if entry.is_watched {
+            stored.removed_at = None;
+            stored.watched.label.clone_from(&entry.label);
+        } else {
+            stored.removed_at.get_or_insert(at);
+        }
+        rows::put(new, &stored)?;
+    }
+    Ok(())
+}
+
+/// Finds the ids and labels of tasks without a row.
+///
+/// An intact id file has every id. An id that it lacks was never added: a flipped bit made it.
+fn find_partial(
+    new: &Connection,
+    log: &IdLog,
+    unproved: Vec<(TaskId, Option<CleanText>)>,
+) -> Result<BTreeMap<TaskId, Option<CleanText>>, StoreError> {
+    let mut partial = BTreeMap::new();
+    for (id, entry) in log.entries.iter().filter(|(_, entry)| entry.is_watched) {
+        if read::read_one(new, id)?.is_none() {
+            partial.insert(id.clone(), entry.label.clone());
+        }
+    }
+    if log.is_intact {
+        return Ok(partial);
+    }
+    let mut select = new.prepare(
+        "SELECT task FROM journal UNION SELECT task FROM raw UNION SELECT task FROM quiet",
+    )?;
+    let other_ids: Vec<String> = select
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let other_ids = other_ids.iter().filter_map(|id| TaskId::parse(id).ok());
+    for (id, label) in unproved.into_iter().chain(other_ids.map(|id| (id, None))) {
+        let last_event: Option<String> = new
+            .prepare_cached("SELECT kind FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT 1")?
+            .query_row([id.as_str()], |row| row.get(0))
+            .optional()?;
+        let is_known = log.entries.contains_key(&id) || read::read_one(new, &id)?.is_some();
+        if !is_known && last_event.as_deref() != Some("removed") {
+            partial.entry(id).or_insert(label);
+        }
+    }
+    Ok(partial)
 }

@@ -1,13 +1,18 @@
-//! Encodes and decodes a task as a row of the list file, and computes the row's checksum.
+//! Reads and writes tasks as rows of the list file.
 //!
 //! Texts are stored unchanged and sanitised when they are read: the file is untrusted input.
 
-use std::{cmp::Ordering, path::PathBuf};
+use std::{borrow::Cow, cmp::Ordering, path::PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use serde_json::{Value, json};
+use rusqlite::{
+    Connection, Row, params_from_iter,
+    types::{ToSql as _, ToSqlOutput, ValueRef},
+};
+use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
+use super::checksum::checksum;
 use crate::domain::{
     download::{DownloadRetry, SavedResults},
     link::{Link, Links, VideoUrl},
@@ -15,40 +20,55 @@ use crate::domain::{
     poll_result::{FailedCheck, PollError},
     schedule::PollHistory,
     task::{
-        CallbackStatus, FailureStage, Family, MAX_ID_LEN, SuccessFlag, Task, TaskDetails, TaskId,
-        TaskState,
+        CallbackStatus, FailureStage, Family, SuccessFlag, Task, TaskDetails, TaskId, TaskState,
     },
     text::CleanText,
     watched_task::{MAX_LABEL_LEN, WatchedTask},
 };
 
-/// The columns of a task's row in file order.
+/// A column of a task's row, in file order.
 ///
 /// The checksum covers the columns before it, and those added later, which follow it, unless they
 /// are null. So rows of older versions keep their checksum.
-pub(super) const COLUMNS: &str = "id, added_at, removed_at, rev, family, label, state, flag, prompt, \
-    source, callback, watermark, created_at, completed_at, origins, results, error_code, error_message, \
-    last_ok, checks, failures, check_at, check_kind, check_code, check_text, sum, saves";
-
-pub(super) const COLUMN_COUNT: usize = 27;
-
-/// The number of columns in schema version 1.
-pub(super) const FIRST_COLUMN_COUNT: usize = CHECKSUM_COLUMN + 1;
-
-const CHECKSUM_COLUMN: usize = 25;
-pub(super) const ID_COLUMN: usize = 0;
-pub(super) const ADDED_AT_COLUMN: usize = 1;
-pub(super) const REMOVED_AT_COLUMN: usize = 2;
-pub(super) const REVISION_COLUMN: usize = 3;
-pub(super) const LABEL_COLUMN: usize = 5;
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+enum Column {
+    Id,
+    AddedAt,
+    RemovedAt,
+    Rev,
+    Family,
+    Label,
+    State,
+    Flag,
+    Prompt,
+    Source,
+    Callback,
+    Watermark,
+    CreatedAt,
+    CompletedAt,
+    Origins,
+    Results,
+    ErrorCode,
+    ErrorMessage,
+    LastOk,
+    Checks,
+    Failures,
+    CheckAt,
+    CheckKind,
+    CheckCode,
+    CheckText,
+    Sum,
+    Saves,
+}
 
 // The limits of the API decoder, in bytes, so that texts survive a round trip unchanged.
 const MAX_PROMPT_LEN: usize = 16 * 1024;
 const MAX_MESSAGE_LEN: usize = 4 * 1024;
 const MAX_LINK_LEN: usize = 2048;
 const MAX_WORD_LEN: usize = 256;
-
-pub(super) type RowCells<'a> = [ValueRef<'a>; COLUMN_COUNT];
 
 /// A stored task. A removed task keeps its row, so that it can be restored.
 #[derive(Debug, Clone)]
@@ -59,378 +79,345 @@ pub(super) struct StoredTask {
     pub(super) rev: i64,
 }
 
-/// A value to be stored.
-#[derive(Debug)]
-pub(super) enum CellValue<'a> {
-    Null,
-    Number(i64),
-    Text(&'a str),
-    OwnedText(String),
-}
-
-impl CellValue<'_> {
-    fn as_value(&self) -> ValueRef<'_> {
-        match self {
-            Self::Null => ValueRef::Null,
-            Self::Number(number) => ValueRef::Integer(*number),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::OwnedText(text) => ValueRef::Text(text.as_bytes()),
-        }
-    }
-}
-
-impl ToSql for CellValue<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(self.as_value()))
-    }
-}
-
-impl<'a> From<Option<&'a CleanText>> for CellValue<'a> {
-    fn from(text: Option<&'a CleanText>) -> Self {
-        text.map_or(Self::Null, |text| Self::Text(text.original()))
-    }
-}
-
-impl From<Option<Timestamp>> for CellValue<'_> {
-    fn from(at: Option<Timestamp>) -> Self {
-        at.map_or(Self::Null, |at| Self::Number(at.as_millisecond()))
-    }
-}
-
 /// Truncates a time to the precision of the file.
 pub(super) fn truncate_to_millis(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
-/// Encodes a row, including its checksum.
-pub(super) fn encode_row(stored: &StoredTask) -> [CellValue<'_>; COLUMN_COUNT] {
-    let StoredTask {
-        watched,
-        removed_at,
-        rev,
-    } = stored;
+/// Returns the names of the columns of a task's row, separated by commas.
+pub(super) fn column_names() -> String {
+    let names: Vec<&str> = Column::VARIANTS.iter().map(<&str>::from).collect();
+    names.join(", ")
+}
+
+/// Returns SQL that selects rows for [`decode`].
+pub(super) fn select(condition: &str) -> String {
+    format!("SELECT {} FROM task {condition}", column_names())
+}
+
+/// Inserts or replaces a row.
+pub(super) fn put(conn: &Connection, stored: &StoredTask) -> Result<(), StoreError> {
+    let marks = vec!["?"; Column::VARIANTS.len()].join(", ");
+    let sql = format!(
+        "INSERT OR REPLACE INTO task ({}) VALUES ({marks})",
+        column_names()
+    );
+    let columns = Column::VARIANTS.iter();
+    let mut values: Vec<_> = columns.map(|column| encode(stored, *column)).collect();
+    let sum = row_checksum(values.iter().map(as_value));
+    if let Some(value) = values.get_mut(Column::Sum as usize) {
+        *value = sum.into();
+    }
+    conn.prepare_cached(&sql)?
+        .execute(params_from_iter(values))?;
+    Ok(())
+}
+
+fn as_value<'a>(value: &'a ToSqlOutput<'_>) -> ValueRef<'a> {
+    let Ok(ToSqlOutput::Borrowed(value)) = value.to_sql() else {
+        return ValueRef::Null;
+    };
+    value
+}
+
+/// Encodes the value of a column; null for the checksum.
+fn encode(stored: &StoredTask, column: Column) -> ToSqlOutput<'_> {
+    let watched = &stored.watched;
     let details = watched.task.details();
     let history = &watched.poll_history;
     let check = history.last_error.as_ref();
-    let (state, results) = encode_state(watched.task.state());
-    let mut cells = [
-        CellValue::Text(watched.id().as_str()),
-        Some(watched.added).into(),
-        (*removed_at).into(),
-        CellValue::Number(*rev),
-        CellValue::Text(watched.task.family().name()),
-        watched.label.as_ref().into(),
-        CellValue::Text(state),
-        match &details.flag {
-            None => CellValue::Null,
-            Some(SuccessFlag::Number(number)) => CellValue::Number(*number),
-            Some(SuccessFlag::Word(word)) => CellValue::Text(word.original()),
+    match column {
+        Column::Id => watched.id().as_str().into(),
+        Column::AddedAt => encode_time(Some(watched.added)),
+        Column::RemovedAt => encode_time(stored.removed_at),
+        Column::Rev => stored.rev.into(),
+        Column::Family => watched.task.family().name().into(),
+        Column::Label => encode_text(watched.label.as_ref()),
+        Column::State => state_name(watched.task.state()).into(),
+        Column::Flag => match &details.flag {
+            Some(SuccessFlag::Number(number)) => (*number).into(),
+            Some(SuccessFlag::Word(word)) => word.original().into(),
+            None => encode_text(None),
         },
-        details.prompt.as_ref().into(),
-        details
-            .input
-            .as_ref()
-            .map_or(CellValue::Null, |input| encode_links([input], 0)),
-        details.callback.as_ref().into(),
-        details.watermark.as_ref().into(),
-        details.created.into(),
-        details.completed.into(),
-        encode_links(details.origin_urls.iter(), details.origin_urls.omitted()),
-        results.map_or(CellValue::Null, |links| {
-            encode_links(links.iter(), links.omitted())
-        }),
-        details.error_code.as_ref().into(),
-        details.error_message.as_ref().into(),
-        history.last_ok.into(),
-        CellValue::Number(history.checks.into()),
-        CellValue::Number(history.failures.into()),
-        check.map(|check| check.at).into(),
-        check.map_or(CellValue::Null, |check| CellValue::Text(check.error.kind())),
-        check
-            .and_then(|check| check.error.code())
-            .map_or(CellValue::Null, CellValue::Number),
-        check.and_then(|check| check.error.text()).into(),
-        CellValue::Null,
-        encode_saved_results(&watched.saved_results),
-    ];
-    let sum = checksum(checksummed_values(cells.iter().map(CellValue::as_value)));
-    if let Some(cell) = cells.get_mut(CHECKSUM_COLUMN) {
-        *cell = CellValue::Number(sum);
+        Column::Prompt => encode_text(details.prompt.as_ref()),
+        Column::Source => encode_links(details.input.as_ref(), 0),
+        Column::Callback => encode_text(details.callback.as_ref()),
+        Column::Watermark => encode_text(details.watermark.as_ref()),
+        Column::CreatedAt => encode_time(details.created),
+        Column::CompletedAt => encode_time(details.completed),
+        Column::Origins => encode_links(details.origin_urls.iter(), details.origin_urls.omitted()),
+        Column::Results => {
+            if let TaskState::Succeeded { videos, .. } = watched.task.state() {
+                encode_links(videos.iter(), videos.omitted())
+            } else {
+                encode_text(None)
+            }
+        }
+        Column::ErrorCode => encode_text(details.error_code.as_ref()),
+        Column::ErrorMessage => encode_text(details.error_message.as_ref()),
+        Column::LastOk => encode_time(history.last_ok),
+        Column::Checks => history.checks.into(),
+        Column::Failures => history.failures.into(),
+        Column::CheckAt => encode_time(check.map(|check| check.at)),
+        Column::CheckKind => ToSqlOutput::Borrowed(check.map(|check| check.error.kind()).into()),
+        Column::CheckCode => ToSqlOutput::Owned(check.and_then(|check| check.error.code()).into()),
+        Column::CheckText => encode_text(check.and_then(|check| check.error.text())),
+        Column::Sum => encode_text(None),
+        Column::Saves => encode_saves(&watched.saved_results),
     }
-    cells
 }
 
-pub(super) fn has_valid_checksum(cells: &RowCells<'_>) -> bool {
-    let sum = checksum(checksummed_values(cells.iter().copied()));
-    cells.get(CHECKSUM_COLUMN) == Some(&ValueRef::Integer(sum))
+fn encode_text(text: Option<&CleanText>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(text.map(CleanText::original).into())
 }
 
-fn checksummed_values<'a>(
-    values: impl Iterator<Item = ValueRef<'a>>,
-) -> impl Iterator<Item = ValueRef<'a>> {
-    let is_covered = |(at, value): &(usize, ValueRef<'_>)| match at.cmp(&CHECKSUM_COLUMN) {
+fn encode_time(at: Option<Timestamp>) -> ToSqlOutput<'static> {
+    ToSqlOutput::Owned(at.map(Timestamp::as_millisecond).into())
+}
+
+fn row_checksum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+    let columns = Column::VARIANTS.iter().zip(values);
+    let covered = columns.filter(|(column, value)| match column.cmp(&&Column::Sum) {
         Ordering::Less => true,
         Ordering::Equal => false,
         Ordering::Greater => *value != ValueRef::Null,
-    };
-    values
-        .enumerate()
-        .filter(is_covered)
-        .map(|(_, value)| value)
+    });
+    checksum(covered.map(|(_, value)| value))
 }
 
-/// Decodes a row. A wrong checksum is damage.
-pub(super) fn decode_row(cells: &RowCells<'_>) -> Result<StoredTask, StoreError> {
-    if !has_valid_checksum(cells) {
-        return Err(StoreError::Damaged("checksum mismatch in a row".into()));
+/// Decodes a row that [`select`] found.
+pub(super) fn decode(row: &Row<'_>) -> Result<StoredTask, StoreError> {
+    RowValues::read(row)?.decode()
+}
+
+/// The values of a task's row.
+pub(super) struct RowValues<'a>([ValueRef<'a>; Column::VARIANTS.len()]);
+
+impl<'a> RowValues<'a> {
+    pub(super) fn read(row: &'a Row<'_>) -> Result<Self, StoreError> {
+        let mut values = [ValueRef::Null; Column::VARIANTS.len()];
+        for (at, value) in values.iter_mut().enumerate() {
+            *value = row.get_ref(at)?;
+        }
+        Ok(Self(values))
     }
-    decode_cells(cells)
-        .map_err(|field| StoreError::Damaged(format!("unreadable {field} in a row")))?
+
+    fn get(&self, column: Column) -> ValueRef<'a> {
+        self.0
+            .get(column as usize)
+            .copied()
+            .unwrap_or(ValueRef::Null)
+    }
+
+    fn required<T>(
+        &self,
+        column: Column,
+        parse: impl FnOnce(ValueRef<'a>) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        parse(self.get(column)).ok_or_else(|| {
+            StoreError::Damaged(format!("unreadable {} in a row", <&str>::from(column)))
+        })
+    }
+
+    fn optional<T>(
+        &self,
+        column: Column,
+        parse: impl FnOnce(ValueRef<'a>) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        if self.get(column) == ValueRef::Null {
+            return Ok(None);
+        }
+        self.required(column, parse).map(Some)
+    }
+
+    /// Decodes the row. A wrong checksum is damage.
+    pub(super) fn decode(&self) -> Result<StoredTask, StoreError> {
+        if self.get(Column::Sum) != ValueRef::Integer(row_checksum(self.0)) {
+            return Err(StoreError::Damaged("checksum mismatch in a row".into()));
+        }
+        let family = self.required(Column::Family, text)?;
+        let Some(family) = Family::parse(family) else {
+            // Not damage: a newer version wrote it, so the file must stay unchanged.
+            return Err(StoreError::Other(format!(
+                "it has a task of an unknown family ({}); update kietop",
+                CleanText::line(family, 40)
+            )));
+        };
+        let videos = self.links(Column::Results)?;
+        let state = self.required(Column::State, |name| decode_state(text(name)?, videos))?;
+        let details = TaskDetails {
+            flag: self.optional(Column::Flag, |flag| match number(flag) {
+                Some(number) => Some(SuccessFlag::Number(number)),
+                None => line(MAX_WORD_LEN)(flag).map(SuccessFlag::Word),
+            })?,
+            prompt: self.optional(Column::Prompt, block(MAX_PROMPT_LEN))?,
+            input: self.links(Column::Source)?.iter().next().cloned(),
+            callback: self.optional(Column::Callback, line(MAX_LINK_LEN))?,
+            watermark: self.optional(Column::Watermark, line(MAX_WORD_LEN))?,
+            created: self.optional(Column::CreatedAt, time)?,
+            completed: self.optional(Column::CompletedAt, time)?,
+            origin_urls: self.links(Column::Origins)?,
+            error_code: self.optional(Column::ErrorCode, line(MAX_WORD_LEN))?,
+            error_message: self.optional(Column::ErrorMessage, block(MAX_MESSAGE_LEN))?,
+        };
+        let history = PollHistory {
+            last_ok: self.optional(Column::LastOk, time)?,
+            checks: self.required(Column::Checks, count)?,
+            failures: self.required(Column::Failures, count)?,
+            last_error: self.failed_check()?,
+        };
+        let id = self.required(Column::Id, |id| TaskId::parse(text(id)?).ok())?;
+        let task = Task::from_stored(id, family, state, details);
+        let label = self.optional(Column::Label, line(MAX_LABEL_LEN))?;
+        let added = self.required(Column::AddedAt, time)?;
+        let mut watched = WatchedTask::from_stored(task, label, added, history);
+        let saves = self.optional(Column::Saves, decode_saves)?;
+        watched.saved_results = saves.unwrap_or_default();
+        Ok(StoredTask {
+            watched,
+            removed_at: self.optional(Column::RemovedAt, time)?,
+            rev: self.required(Column::Rev, number)?,
+        })
+    }
+
+    fn links(&self, column: Column) -> Result<Links, StoreError> {
+        Ok(self.optional(column, decode_links)?.unwrap_or_default())
+    }
+
+    fn failed_check(&self) -> Result<Option<FailedCheck>, StoreError> {
+        let Some(at) = self.optional(Column::CheckAt, time)? else {
+            return Ok(None);
+        };
+        let kind = self.required(Column::CheckKind, text)?;
+        let max_len = match kind {
+            "refused" | "server" => MAX_MESSAGE_LEN,
+            _ => MAX_WORD_LEN,
+        };
+        let code = self.optional(Column::CheckCode, number)?;
+        let message = self.optional(Column::CheckText, line(max_len))?;
+        let message = message.unwrap_or_else(|| CleanText::line("", 1));
+        let error = PollError::from_stored(kind, code, message);
+        Ok(Some(FailedCheck { at, error }))
+    }
+
+    /// Returns the id and label of a watched task, whether or not its checksum is valid.
+    pub(super) fn salvage_id_and_label(&self) -> Option<(TaskId, Option<CleanText>)> {
+        let is_watched = self.get(Column::RemovedAt) == ValueRef::Null;
+        let id = text(self.get(Column::Id)).filter(|_| is_watched)?;
+        let label = line(MAX_LABEL_LEN)(self.get(Column::Label));
+        Some((TaskId::parse(id).ok()?, label))
+    }
 }
 
-/// Decodes a row with a valid checksum. The outer error is the name of a field with an invalid
-/// value.
-fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, &'static str> {
-    let [
-        id,
-        added_at,
-        removed_at,
-        rev,
-        family,
-        label,
-        state,
-        flag,
-        prompt,
-        source,
-        callback,
-        watermark,
-        created_at,
-        completed_at,
-        origins,
-        results,
-        error_code,
-        error_message,
-        last_ok,
-        checks,
-        failures,
-        check_at,
-        check_kind,
-        check_code,
-        check_text,
-        _,
-        saves,
-    ] = *cells;
-    let family = cell_text(family).ok_or("family")?;
-    let Some(family) = Family::parse(family) else {
-        // Not damage: a newer version wrote it, so the file must stay unchanged.
-        return Ok(Err(StoreError::Other(format!(
-            "it has a task of an unknown family ({}); update kietop",
-            CleanText::line(family, 40)
-        ))));
-    };
-    let id = cell_text(id)
-        .and_then(|id| TaskId::parse(id).ok())
-        .ok_or("id")?;
-    let results = decode_links(results).ok_or("results")?;
-    let state = decode_state(cell_text(state).ok_or("state")?, results).ok_or("state")?;
-    let details = TaskDetails {
-        flag: match flag {
-            ValueRef::Null => None,
-            ValueRef::Integer(number) => Some(SuccessFlag::Number(number)),
-            ValueRef::Text(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Some(SuccessFlag::Word(
-                cell_line(flag, MAX_WORD_LEN).ok_or("flag")?,
-            )),
-        },
-        prompt: cell_block(prompt, MAX_PROMPT_LEN),
-        input: decode_links(source).ok_or("source")?.iter().next().cloned(),
-        callback: cell_line(callback, MAX_LINK_LEN),
-        watermark: cell_line(watermark, MAX_WORD_LEN),
-        created: cell_time(created_at, "creation time")?,
-        completed: cell_time(completed_at, "completion time")?,
-        origin_urls: decode_links(origins).ok_or("origins")?,
-        error_code: cell_line(error_code, MAX_WORD_LEN),
-        error_message: cell_block(error_message, MAX_MESSAGE_LEN),
-    };
-    let history = PollHistory {
-        last_ok: cell_time(last_ok, "time of the last response")?,
-        checks: cell_count(checks).ok_or("number of checks")?,
-        failures: cell_count(failures).ok_or("number of failures")?,
-        last_error: cell_time(check_at, "time of the last check")?.map(|at| FailedCheck {
-            at,
-            error: decode_poll_error(check_kind, check_code, check_text),
-        }),
-    };
-    let added = cell_time(added_at, "time of adding")?.ok_or("time of adding")?;
-    let task = Task::from_stored(id, family, state, details);
-    let label = cell_line(label, MAX_LABEL_LEN);
-    let mut watched = WatchedTask::from_stored(task, label, added, history);
-    watched.saved_results = decode_saved_results(saves).ok_or("list of saved files")?;
-    Ok(Ok(StoredTask {
-        watched,
-        removed_at: cell_time(removed_at, "time of removal")?,
-        rev: cell_number(rev).ok_or("revision")?,
-    }))
+fn text(value: ValueRef<'_>) -> Option<&str> {
+    value.as_str().ok()
 }
 
-fn decode_poll_error(kind: ValueRef<'_>, code: ValueRef<'_>, text: ValueRef<'_>) -> PollError {
-    let kind = cell_text(kind).unwrap_or_default();
-    let max_len = match kind {
-        "refused" | "server" => MAX_MESSAGE_LEN,
-        _ => MAX_WORD_LEN,
-    };
-    let text = cell_line(text, max_len).unwrap_or_else(|| CleanText::line("", 1));
-    PollError::from_stored(kind, cell_number(code), text)
+fn number(value: ValueRef<'_>) -> Option<i64> {
+    value.as_i64().ok()
 }
 
-/// Returns the stored name of a state, which is finer than [`TaskState::name`], and its links.
-const fn encode_state(state: &TaskState) -> (&'static str, Option<&Links>) {
+fn count(value: ValueRef<'_>) -> Option<u32> {
+    number(value)?.try_into().ok()
+}
+
+fn time(value: ValueRef<'_>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(number(value)?).ok()
+}
+
+/// Returns a parser for one line of text.
+fn line(max_len: usize) -> impl Fn(ValueRef<'_>) -> Option<CleanText> {
+    move |value| Some(CleanText::line(text(value)?, max_len))
+}
+
+/// Returns a parser for text that keeps its line breaks.
+fn block(max_len: usize) -> impl Fn(ValueRef<'_>) -> Option<CleanText> {
+    move |value| Some(CleanText::block(text(value)?, max_len))
+}
+
+/// Returns the stored name of a state, which is finer than [`TaskState::name`].
+const fn state_name(state: &TaskState) -> &'static str {
     match state {
-        TaskState::New => ("new", None),
-        TaskState::Running {
-            is_finishing: false,
-        } => ("generating", None),
-        TaskState::Running { is_finishing: true } => ("finishing", None),
-        TaskState::Succeeded {
-            videos,
-            callback: CallbackStatus::Delivered,
-        } => ("succeeded", Some(videos)),
-        TaskState::Succeeded {
-            videos,
-            callback: CallbackStatus::Failed,
-        } => ("callback_failed", Some(videos)),
-        TaskState::Failed {
-            stage: FailureStage::Creation,
-        } => ("create_failed", None),
-        TaskState::Failed {
-            stage: FailureStage::Generation,
-        } => ("generation_failed", None),
-        TaskState::NotFound => ("not_found", None),
-        TaskState::Unrecognised => ("unknown", None),
+        TaskState::New => "new",
+        TaskState::Running { is_finishing: true } => "finishing",
+        TaskState::Running { .. } => "generating",
+        TaskState::Succeeded { callback, .. } => match callback {
+            CallbackStatus::Delivered => "succeeded",
+            CallbackStatus::Failed => "callback_failed",
+        },
+        TaskState::Failed { stage } => match stage {
+            FailureStage::Creation => "create_failed",
+            FailureStage::Generation => "generation_failed",
+        },
+        TaskState::NotFound => "not_found",
+        TaskState::Unrecognised => "unknown",
     }
 }
 
 fn decode_state(name: &str, videos: Links) -> Option<TaskState> {
+    let running = |is_finishing| TaskState::Running { is_finishing };
+    let succeeded = |callback| TaskState::Succeeded { videos, callback };
+    let failed = |stage| TaskState::Failed { stage };
     Some(match name {
         "new" => TaskState::New,
-        "generating" => TaskState::Running {
-            is_finishing: false,
-        },
-        "finishing" => TaskState::Running { is_finishing: true },
-        "succeeded" => TaskState::Succeeded {
-            videos,
-            callback: CallbackStatus::Delivered,
-        },
-        "callback_failed" => TaskState::Succeeded {
-            videos,
-            callback: CallbackStatus::Failed,
-        },
-        "create_failed" => TaskState::Failed {
-            stage: FailureStage::Creation,
-        },
-        "generation_failed" => TaskState::Failed {
-            stage: FailureStage::Generation,
-        },
+        "generating" => running(false),
+        "finishing" => running(true),
+        "succeeded" => succeeded(CallbackStatus::Delivered),
+        "callback_failed" => succeeded(CallbackStatus::Failed),
+        "create_failed" => failed(FailureStage::Creation),
+        "generation_failed" => failed(FailureStage::Generation),
         "not_found" => TaskState::NotFound,
         "unknown" => TaskState::Unrecognised,
         _ => return None,
     })
 }
 
-/// Encodes links as a JSON array: a video is a string, a rejected link an array of one string, and
-/// a number at the end counts the omitted links.
-fn encode_links<'a>(links: impl IntoIterator<Item = &'a Link>, omitted: usize) -> CellValue<'a> {
-    let mut items: Vec<Value> = links
+/// An item of a JSON array of links.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum LinkItem<'a> {
+    Video(Cow<'a, str>),
+    Rejected([Cow<'a, str>; 1]),
+    /// The number of omitted links.
+    Omitted(usize),
+}
+
+fn encode_links<'a>(links: impl IntoIterator<Item = &'a Link>, omitted: usize) -> ToSqlOutput<'a> {
+    let mut items: Vec<_> = links
         .into_iter()
         .map(|link| match link {
-            Link::Video(url) => url.as_str().into(),
-            Link::Rejected(text) => vec![Value::from(text.original())].into(),
+            Link::Video(url) => LinkItem::Video(url.as_str().into()),
+            Link::Rejected(text) => LinkItem::Rejected([text.original().into()]),
         })
         .collect();
     if omitted > 0 {
-        items.push(omitted.into());
+        items.push(LinkItem::Omitted(omitted));
     }
-    if items.is_empty() {
-        return CellValue::Null;
-    }
-    CellValue::OwnedText(Value::from(items).to_string())
+    let json = (!items.is_empty()).then(|| serde_json::to_string(&items).unwrap_or_default());
+    ToSqlOutput::Owned(json.into())
 }
 
 fn decode_links(value: ValueRef<'_>) -> Option<Links> {
-    if value == ValueRef::Null {
-        return Some(Links::default());
-    }
-    let json = cell_text(value)?;
+    let json = text(value)?;
+    // A fast path for one plain link, the usual case: a list may have 100,000 tasks.
     let only = json
         .strip_prefix("[\"")
         .and_then(|rest| rest.strip_suffix("\"]"));
-    // A fast path for one plain link, the usual case: a list may have 100,000 tasks.
-    if let Some(only) = only.filter(|only| !only.bytes().any(|b| matches!(b, b'"' | b'\\'))) {
+    if let Some(only) = only.filter(|only| !only.contains(['"', '\\'])) {
         return Some(Links::from_stored(vec![decode_link(only)], 0));
     }
-    let Ok(Value::Array(items)) = serde_json::from_str(json) else {
-        return None;
-    };
-    let mut links = Vec::with_capacity(items.len());
+    let mut links = Vec::new();
     let mut omitted = 0;
-    for item in &items {
+    for item in serde_json::from_str::<Vec<LinkItem<'_>>>(json).ok()? {
         match item {
-            Value::String(text) => links.push(decode_link(text)),
-            Value::Array(rejected) => links.push(Link::Rejected(CleanText::line(
-                rejected.first()?.as_str()?,
-                MAX_LINK_LEN,
-            ))),
-            Value::Number(count) => omitted = usize::try_from(count.as_u64()?).ok()?,
-            Value::Null | Value::Bool(_) | Value::Object(_) => return None,
+            LinkItem::Video(text) => links.push(decode_link(&text)),
+            LinkItem::Rejected([text]) => {
+                links.push(Link::Rejected(CleanText::line(&text, MAX_LINK_LEN)));
+            }
+            LinkItem::Omitted(count) => omitted = count,
         }
     }
     Some(Links::from_stored(links, omitted))
-}
-
-/// Encodes saved results as JSON: `{"files": [[NUMBER, PATH], …], "begun": FOLDER, "warned":
-/// TIME}`, with `"retry": [TRIES, TIME]` while a failed save is being retried.
-fn encode_saved_results(saved: &SavedResults) -> CellValue<'static> {
-    if *saved == SavedResults::default() {
-        return CellValue::Null;
-    }
-    let files = saved.files().iter();
-    let files: Vec<_> = files
-        .map(|file| json!([file.number, file.path.to_string_lossy()]))
-        .collect();
-    let folder = saved
-        .pending_folder
-        .as_ref()
-        .map(|folder| folder.to_string_lossy());
-    let warned = saved.expiry_warned.map(Timestamp::as_millisecond);
-    let mut json = json!({ "files": files, "begun": folder, "warned": warned });
-    if let (Some(retry), Some(object)) = (saved.retry, json.as_object_mut()) {
-        let retry = json!([retry.tries, retry.at.as_millisecond()]);
-        object.insert("retry".into(), retry);
-    }
-    CellValue::OwnedText(json.to_string())
-}
-
-fn decode_saved_results(value: ValueRef<'_>) -> Option<SavedResults> {
-    if value == ValueRef::Null {
-        return Some(SavedResults::default());
-    }
-    let json: Value = serde_json::from_str(cell_text(value)?).ok()?;
-    let files = json.get("files")?.as_array()?.iter().map(|file| {
-        let number = usize::try_from(file.get(0)?.as_u64()?).ok()?;
-        Some((number, PathBuf::from(file.get(1)?.as_str()?)))
-    });
-    let files = files.collect::<Option<Vec<_>>>()?;
-    let folder = json.get("begun").and_then(Value::as_str).map(PathBuf::from);
-    let warned = json.get("warned").and_then(Value::as_i64);
-    let warned = warned.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let retry = json.get("retry").and_then(|retry| {
-        Some(DownloadRetry {
-            tries: u32::try_from(retry.get(0)?.as_u64()?).ok()?,
-            at: Timestamp::from_millisecond(retry.get(1)?.as_i64()?).ok()?,
-        })
-    });
-    let mut saved = SavedResults::from_stored(files, folder, warned);
-    saved.retry = retry;
-    Some(saved)
 }
 
 fn decode_link(text: &str) -> Link {
@@ -440,88 +427,51 @@ fn decode_link(text: &str) -> Link {
     )
 }
 
-fn cell_text(value: ValueRef<'_>) -> Option<&str> {
-    value.as_str().ok()
+/// Saved results as JSON. Times are in Unix milliseconds.
+#[derive(Serialize, Deserialize)]
+struct StoredSaves {
+    /// Number and path of each file.
+    files: Vec<(usize, String)>,
+    /// The folder of a download that has not ended.
+    begun: Option<String>,
+    warned: Option<i64>,
+    /// The number and time of retries, while a failed download is being retried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<(u32, i64)>,
 }
 
-fn cell_number(value: ValueRef<'_>) -> Option<i64> {
-    value.as_i64().ok()
-}
-
-fn cell_count(value: ValueRef<'_>) -> Option<u32> {
-    cell_number(value)?.try_into().ok()
-}
-
-fn cell_line(value: ValueRef<'_>, max_len: usize) -> Option<CleanText> {
-    Some(CleanText::line(cell_text(value)?, max_len))
-}
-
-fn cell_block(value: ValueRef<'_>, max_len: usize) -> Option<CleanText> {
-    Some(CleanText::block(cell_text(value)?, max_len))
-}
-
-/// Decodes a time that may be null; fails with `field` on anything else.
-fn cell_time(value: ValueRef<'_>, field: &'static str) -> Result<Option<Timestamp>, &'static str> {
-    if value == ValueRef::Null {
-        return Ok(None);
-    }
-    let ms = cell_number(value).ok_or(field)?;
-    Timestamp::from_millisecond(ms)
-        .map(Some)
-        .map_err(|_out_of_range| field)
-}
-
-/// Extracts the id and label of a row without a valid checksum.
-pub(super) fn salvage_id_and_label(cells: &RowCells<'_>) -> Option<(TaskId, Option<CleanText>)> {
-    let (Some(id), Some(label)) = (cells.get(ID_COLUMN), cells.get(LABEL_COLUMN)) else {
-        return None;
+fn encode_saves(saved: &SavedResults) -> ToSqlOutput<'static> {
+    let files = saved.files().iter();
+    let folder = saved.pending_folder.as_ref();
+    let json = StoredSaves {
+        files: files
+            .map(|file| (file.number, file.path.to_string_lossy().into_owned()))
+            .collect(),
+        begun: folder.map(|folder| folder.to_string_lossy().into_owned()),
+        warned: saved.expiry_warned.map(Timestamp::as_millisecond),
+        retry: saved
+            .retry
+            .map(|retry| (retry.tries, retry.at.as_millisecond())),
     };
-    let id = cell_text(*id).filter(|id| id.len() <= 4 * MAX_ID_LEN)?;
-    Some((TaskId::parse(id).ok()?, cell_line(*label, MAX_LABEL_LEN)))
+    let is_empty = *saved == SavedResults::default();
+    let json = (!is_empty).then(|| serde_json::to_string(&json).unwrap_or_default());
+    ToSqlOutput::Owned(json.into())
 }
 
-/// Computes the checksum of values: SQLite has none, so it would not notice a flipped bit in a
-/// text.
-///
-/// Each step is a bijection on 64 bits, so every change within one word of eight bytes is detected.
-pub(super) fn checksum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
-    let mut sum = RowChecksum(0x6b69_6574_6f70);
-    for value in values {
-        match value {
-            ValueRef::Null => sum.add_word(0),
-            ValueRef::Integer(number) => {
-                sum.add_word(1);
-                sum.add_word(number.cast_unsigned());
-            }
-            ValueRef::Real(number) => {
-                sum.add_word(2);
-                sum.add_word(number.to_bits());
-            }
-            ValueRef::Text(bytes) => sum.add_bytes(3, bytes),
-            ValueRef::Blob(bytes) => sum.add_bytes(4, bytes),
-        }
-    }
-    sum.0.cast_signed()
-}
-
-struct RowChecksum(u64);
-
-impl RowChecksum {
-    const fn add_word(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 29;
-    }
-
-    fn add_bytes(&mut self, kind: u64, bytes: &[u8]) {
-        self.add_word(kind | (bytes.len() as u64) << 8);
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.add_word(u64::from_le_bytes(*word));
-        }
-        let last = rest
-            .iter()
-            .rev()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte));
-        self.add_word(last);
-    }
+fn decode_saves(value: ValueRef<'_>) -> Option<SavedResults> {
+    let json: StoredSaves = serde_json::from_str(text(value)?).ok()?;
+    let time = |ms| Timestamp::from_millisecond(ms).ok();
+    let files = json.files.into_iter();
+    let mut saved = SavedResults::from_stored(
+        files.map(|(number, path)| (number, PathBuf::from(path))),
+        json.begun.map(PathBuf::from),
+        json.warned.and_then(time),
+    );
+    saved.retry = json.retry.and_then(|(tries, at)| {
+        Some(DownloadRetry {
+            tries,
+            at: time(at)?,
+        })
+    });
+    Some(saved)
 }

@@ -7,11 +7,15 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::file;
+use super::{file, rows};
 use crate::domain::list_change::StoreError;
 
 /// SQLite's `application_id` of our files: "kiet".
 const APPLICATION_ID: i64 = 0x6b69_6574;
+
+/// The page size in bytes: four rows fit on a page even with long prompts. Only an empty file
+/// accepts it.
+pub(super) const PAGE_SIZE: u32 = 8192;
 
 /// The migration scripts, from index n to version n + 1.
 ///
@@ -170,17 +174,34 @@ fn migrate_with(
     Ok(())
 }
 
+/// A table of the list.
+pub(super) struct StoredTable {
+    pub(super) name: &'static str,
+    /// The key in whose order it is stored.
+    pub(super) key: &'static str,
+    pub(super) columns: String,
+}
+
+pub(super) fn tables() -> [StoredTable; 6] {
+    [
+        ("task", "id", &*rows::column_names()),
+        ("raw", "rowid", "task, at, body"),
+        ("journal", "seq", "seq, at, task, kind, detail"),
+        ("meta", "one", "one, rev, rows"),
+        ("outlook", "name", "name, value"),
+        ("quiet", "task", "task"),
+    ]
+    .map(|(name, key, columns)| StoredTable {
+        name,
+        key,
+        columns: columns.to_owned(),
+    })
+}
+
 /// Fails if a table or column is missing.
 pub(super) fn check_tables(conn: &Connection) -> Result<(), StoreError> {
-    for sql in [
-        &format!("SELECT {} FROM task", super::rows::COLUMNS),
-        "SELECT task, at, body FROM raw",
-        "SELECT seq, at, task, kind, detail FROM journal",
-        "SELECT rev, rows FROM meta",
-        "SELECT name, value FROM outlook",
-        "SELECT task FROM quiet",
-    ] {
-        if let Err(error) = conn.prepare(sql) {
+    for StoredTable { name, columns, .. } in tables() {
+        if let Err(error) = conn.prepare(&format!("SELECT {columns} FROM {name}")) {
             let error = StoreError::from(error);
             return Err(if let StoreError::Other(why) = error {
                 StoreError::Damaged(why)
