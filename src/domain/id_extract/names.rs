@@ -1,5 +1,7 @@
 //! Classifies the name before a value.
 
+use std::{collections::HashSet, sync::OnceLock};
+
 /// The kind of value that a name announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum NameClass {
@@ -13,277 +15,127 @@ pub(super) enum NameClass {
     Neutral,
 }
 
+/// Words in lower case, separated by white space.
+pub(super) struct WordList {
+    text: &'static str,
+    words: OnceLock<HashSet<&'static str>>,
+}
+
+impl WordList {
+    pub(super) const fn new(text: &'static str) -> Self {
+        Self {
+            text,
+            words: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.text.split_ascii_whitespace()
+    }
+
+    /// Reports whether the list contains a word, in any case.
+    pub(super) fn has(&self, word: &str) -> bool {
+        let words = self.words.get_or_init(|| self.words().collect());
+        if word.contains(char::is_uppercase) {
+            words.contains(word.to_lowercase().as_str())
+        } else {
+            words.contains(word)
+        }
+    }
+}
+
 /// Names of a task id, in lower case and without separators.
-const TASK_NAMES: [&str; 9] = [
-    "taskid",
-    "taskids",
-    "recordid",
-    "recordids",
-    "taskuuid",
-    "taskidlist",
-    "任务id",
-    "任务编号",
-    "任務id",
-];
+static TASK_NAMES: WordList =
+    WordList::new("taskid taskids recordid recordids taskuuid taskidlist 任务id 任务编号 任務id");
 
 /// Words before a task name that do not change its meaning: the service and its model families.
-const TASK_PREFIXES: [&str; 24] = [
-    "kie",
-    "kieai",
-    "ai",
-    "x",
-    "data",
-    "luma",
-    "veo",
-    "suno",
-    "runway",
-    "aleph",
-    "market",
-    "midjourney",
-    "mj",
-    "flux",
-    "gpt4o",
-    "4o",
-    "option",
-    "last",
-    "latest",
-    "current",
-    "video",
-    "image",
-    "audio",
-    "music",
-];
+static TASK_PREFIXES: WordList = WordList::new(
+    "kie kieai ai x data luma veo suno runway aleph market midjourney mj flux gpt4o 4o option last
+     latest current video image audio music",
+);
 
 /// Words that make a task name the id of another task or of another service.
-const FOREIGN_QUALIFIERS: [&str; 33] = [
-    "parent",
-    "external",
-    "original",
-    "source",
-    "previous",
-    "prev",
-    "old",
-    "root",
-    "master",
-    "child",
-    "sub",
-    "related",
-    "upstream",
-    "downstream",
-    "origin",
-    "batch",
-    "group",
-    "celery",
-    "asana",
-    "jira",
-    "clickup",
-    "todo",
-    "notion",
-    "linear",
-    "trello",
-    "ecs",
-    "airflow",
-    "dag",
-    "internal",
-    "local",
-    "ext",
-    "depends",
-    "reference",
-];
+static FOREIGN_QUALIFIERS: WordList = WordList::new(
+    "parent external original source previous prev old root master child sub related upstream
+     downstream origin batch group celery asana jira clickup todo notion linear trello ecs
+     airflow dag internal local ext depends reference",
+);
 
 /// Words that make a name the name of a secret.
-const SECRET_WORDS: [&str; 52] = [
-    "key",
-    "keys",
-    "auth",
-    "authorization",
-    "authorisation",
-    "bearer",
-    "token",
-    "tokens",
-    "secret",
-    "secrets",
-    "password",
-    "passwords",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "pass",
-    "cookie",
-    "cookies",
-    "credential",
-    "credentials",
-    "sid",
-    "csrf",
-    "xsrf",
-    "signature",
-    "sig",
-    "hmac",
-    "nonce",
-    "salt",
-    "jwt",
-    "otp",
-    "passwort",
-    "kennwort",
-    "schlüssel",
-    "passe",
-    "clé",
-    "clave",
-    "contraseña",
-    "secreto",
-    "senha",
-    "chave",
-    "chiave",
-    "parola",
-    "wachtwoord",
-    "sleutel",
-    "hasło",
-    "klucz",
-    "пароль",
-    "ключ",
-    "токен",
-    "секрет",
-    "키",
-    "암호",
-];
+static SECRET_WORDS: WordList = WordList::new(
+    "key keys auth authorization authorisation bearer token tokens secret secrets password
+     passwords passwd passphrase pwd pass cookie cookies credential credentials sid csrf xsrf
+     signature sig hmac nonce salt jwt otp passwort kennwort schlüssel passe clé clave contraseña
+     secreto senha chave chiave parola wachtwoord sleutel hasło klucz пароль ключ токен секрет 키
+     암호",
+);
 
 /// Parts of words that make a name the name of a secret.
-const SECRET_PIECES: [&str; 31] = [
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "privatekey",
-    "authkey",
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "credential",
-    "cookie",
-    "authoriz",
-    "authoris",
-    "oauth",
-    "bearer",
-    "jsession",
-    "phpsess",
-    "sessionid",
-    "signature",
-    "schlüssel",
-    "密钥",
-    "密鑰",
-    "令牌",
-    "密码",
-    "密碼",
-    "口令",
-    "キー",
-    "パスワード",
-    "トークン",
-    "비밀번호",
-    "토큰",
-];
+static SECRET_PIECES: WordList = WordList::new(
+    "apikey accesskey secretkey privatekey authkey token secret password passwd credential cookie
+     authoriz authoris oauth bearer jsession phpsess sessionid signature schlüssel 密钥 密鑰 令牌 密码 密碼
+     口令 キー パスワード トークン 비밀번호 토큰",
+);
 
 /// Words in the names of other ids and of checksums.
-const FOREIGN_WORDS: [&str; 38] = [
-    "request",
-    "trace",
-    "traceid",
-    "traceparent",
-    "tracestate",
-    "span",
-    "correlation",
-    "transaction",
-    "ray",
-    "etag",
-    "match",
-    "sha",
-    "sha1",
-    "sha256",
-    "md5",
-    "checksum",
-    "digest",
-    "hash",
-    "crc",
-    "commit",
-    "revision",
-    "rev",
-    "fingerprint",
-    "user",
-    "session",
-    "node",
-    "webhook",
-    "version",
-    "workflow",
-    "execution",
-    "device",
-    "instance",
-    "container",
-    "org",
-    "boundary",
-    "guid",
-    "build",
-    "requestid",
-];
+static FOREIGN_WORDS: WordList = WordList::new(
+    "request trace traceid traceparent tracestate span correlation transaction ray etag match sha
+     sha1 sha256 md5 checksum digest hash crc commit revision rev fingerprint user session node
+     webhook version workflow execution device instance container org boundary guid build
+     requestid",
+);
+
+/// Words beside an id word that may mean a task.
+static TASK_WORDS: WordList = WordList::new("task job record generation result");
 
 /// Fields whose value is a name, as in `{"name": "taskId", "value": "…"}`.
-const NAME_SLOTS: [&str; 14] = [
-    "name",
-    "key",
-    "field",
-    "header",
-    "param",
-    "parameter",
-    "variable",
-    "var",
-    "property",
-    "attribute",
-    "k",
-    "label",
-    "id",
-    "option",
-];
+static NAME_SLOTS: WordList = WordList::new(
+    "name key field header param parameter variable var property attribute k label id option",
+);
 
 /// Fields beside them that have the value.
-const VALUE_SLOTS: [&str; 14] = [
-    "value",
-    "val",
-    "v",
-    "values",
-    "content",
-    "text",
-    "string",
-    "stringvalue",
-    "data",
-    "default",
-    "plaintext",
-    "example",
-    "s",
-    "n",
-];
+static VALUE_SLOTS: WordList = WordList::new(
+    "value val v values content text string stringvalue data default plaintext example s n",
+);
+
+/// Command-line options that take a credential: `curl -u`, `curl -b`, `http -a`.
+static CREDENTIAL_OPTIONS: WordList = WordList::new("-u -b -a --user --proxy-user --oauth2-bearer");
+
+/// Authorization schemes, which stand before a credential.
+static AUTH_SCHEMES: WordList = WordList::new("bearer basic token digest apikey key negotiate");
+
+/// Words that mean an id of any kind.
+static ID_WORDS: WordList = WordList::new("id ids uuid guid");
+
+/// Words between a name and its value in a sentence.
+static FILLER_WORDS: WordList = WordList::new(
+    "is was are the a an no nr number named called my your equals new of where with and by",
+);
+
+/// Words that precede a task id in a sentence.
+static TASK_VERBS: WordList = WordList::new(
+    "task tasks created submitted started queued generating generated adding added polling
+     watching 任务",
+);
 
 /// Splits a name into lower-case words, at punctuation and at capitals.
 fn split_words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    let mut previous: Option<char> = None;
+    let mut previous = ' ';
     let mut characters = name.chars().peekable();
     while let Some(c) = characters.next() {
-        let starts_word = match previous {
-            _ if !c.is_alphanumeric() => {
-                previous = None;
-                continue;
+        if c.is_alphanumeric() {
+            let is_capital = c.is_uppercase()
+                && (!previous.is_uppercase()
+                    || characters.peek().is_some_and(|next| next.is_lowercase()));
+            if is_capital || !previous.is_alphanumeric() {
+                words.push(String::new());
             }
-            None => true,
-            Some(p) if c.is_uppercase() => {
-                !p.is_uppercase() || characters.peek().is_some_and(|next| next.is_lowercase())
+            if let Some(word) = words.last_mut() {
+                word.extend(c.to_lowercase());
             }
-            Some(_) => false,
-        };
-        if starts_word {
-            words.push(String::new());
         }
-        if let Some(word) = words.last_mut() {
-            word.extend(c.to_lowercase());
-        }
-        previous = Some(c);
+        previous = c;
     }
     words
 }
@@ -299,53 +151,34 @@ pub(super) fn classify(name: &str) -> NameClass {
     let words = split_words(name);
     let joined = words.concat();
     // Also the joined words, because `ETag` is split.
-    let has = |list: &[&str]| {
-        let is_in = |word: &str| list.contains(&word);
-        is_in(&joined) || words.iter().any(|word| is_in(word))
-    };
-    if is_credential_option(name)
+    let has = |list: &WordList| list.has(&joined) || words.iter().any(|word| list.has(word));
+    if CREDENTIAL_OPTIONS.has(name)
         || has(&SECRET_WORDS)
-        || SECRET_PIECES.iter().any(|piece| joined.contains(piece))
+        || SECRET_PIECES.words().any(|piece| joined.contains(piece))
         || joined.ends_with("key")
     {
         return NameClass::Secret;
     }
     let numberless = joined.trim_end_matches(|c: char| c.is_ascii_digit());
-    if is_task_name(numberless) {
+    let qualifiers: Vec<_> = TASK_NAMES
+        .words()
+        .filter_map(|task| numberless.strip_suffix(task))
+        .collect();
+    let is_task = |qualifier: &&str| qualifier.is_empty() || TASK_PREFIXES.has(qualifier);
+    if qualifiers.iter().any(is_task) {
         return NameClass::Task;
     }
-    let is_qualifier = |word: &str| FOREIGN_QUALIFIERS.contains(&word);
-    let is_other_task = TASK_NAMES.iter().any(|task| {
-        numberless.strip_suffix(task).is_some_and(|qualifier| {
-            is_qualifier(qualifier) || words.first().is_some_and(|first| is_qualifier(first))
-        })
-    });
-    let is_other_id = words.len() > 1
-        && words
-            .last()
-            .is_some_and(|last| matches!(last.as_str(), "id" | "ids" | "uuid" | "guid"))
-        && !has(&["task", "job", "record", "generation", "result"]);
+    let first = words.first().filter(|_| !qualifiers.is_empty());
+    let is_other_task = qualifiers
+        .into_iter()
+        .chain(first.map(String::as_str))
+        .any(|qualifier| FOREIGN_QUALIFIERS.has(qualifier));
+    let is_other_id =
+        words.len() > 1 && words.last().is_some_and(|last| ID_WORDS.has(last)) && !has(&TASK_WORDS);
     if is_other_task || is_other_id || has(&FOREIGN_WORDS) {
         return NameClass::Foreign;
     }
     NameClass::Neutral
-}
-
-fn is_task_name(joined: &str) -> bool {
-    TASK_NAMES.contains(&joined)
-        || TASK_PREFIXES.iter().any(|prefix| {
-            joined
-                .strip_prefix(prefix)
-                .is_some_and(|rest| TASK_NAMES.contains(&rest))
-        })
-}
-
-/// Reports whether a command-line option takes a credential: `curl -u`, `curl -b`, `http -a`.
-fn is_credential_option(name: &str) -> bool {
-    matches!(
-        name,
-        "-u" | "-b" | "-a" | "--user" | "--proxy-user" | "--oauth2-bearer" | "-U"
-    )
 }
 
 /// Classifies the words before a separator or a value. The last few are the name: "the Task ID",
@@ -355,92 +188,58 @@ pub(super) fn classify_words(words: &[&str]) -> NameClass {
         return NameClass::Neutral;
     };
     let alone = classify(last);
-    let Some(previous) = before.last() else {
+    let Some((previous, before)) = before.split_last() else {
         return alone;
     };
-    let pair = classify(&format!("{previous} {last}"));
-    match (alone, pair) {
+    match (alone, classify(&format!("{previous} {last}"))) {
         (NameClass::Secret, _) | (_, NameClass::Secret) => NameClass::Secret,
         (_, NameClass::Task) => {
-            let qualifier = before
-                .iter()
-                .rev()
-                .nth(1)
-                .map(|word| split_words(word).concat());
-            match qualifier {
-                Some(word) if FOREIGN_QUALIFIERS.contains(&word.as_str()) => NameClass::Foreign,
-                _ => NameClass::Task,
+            let qualifier = before.last().map(|word| split_words(word).concat());
+            if qualifier.is_some_and(|word| FOREIGN_QUALIFIERS.has(&word)) {
+                NameClass::Foreign
+            } else {
+                NameClass::Task
             }
         }
-        (NameClass::Task, _) if pair == NameClass::Foreign => NameClass::Foreign,
+        (NameClass::Task, NameClass::Foreign) => NameClass::Foreign,
         (NameClass::Neutral, NameClass::Foreign)
-            if is_id_word(last) && !FILLER_WORDS.contains(&previous.to_lowercase().as_str()) =>
+            if is_id_word(last) && !FILLER_WORDS.has(previous) =>
         {
             NameClass::Foreign
         }
-        (alone, _) => alone,
+        _ => alone,
     }
 }
 
 /// Reports whether a word means an id of any kind.
 pub(super) fn is_id_word(word: &str) -> bool {
-    ["id", "ids", "uuid", "guid"].contains(&word.to_ascii_lowercase().as_str())
+    ID_WORDS.has(word)
 }
-
-/// Words between a name and its value in a sentence.
-const FILLER_WORDS: [&str; 20] = [
-    "is", "was", "are", "the", "a", "an", "no", "nr", "number", "named", "called", "my", "your",
-    "equals", "new", "of", "where", "with", "and", "by",
-];
-
-/// Words that precede a task id in a sentence.
-const TASK_VERBS: [&str; 13] = [
-    "task",
-    "tasks",
-    "created",
-    "submitted",
-    "started",
-    "queued",
-    "generating",
-    "generated",
-    "adding",
-    "added",
-    "polling",
-    "watching",
-    "任务",
-];
 
 /// Classifies the words of a sentence before an id: "created 774d…", "Bearer 9c0d…", "my key is
 /// 9c0d…".
 pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
-    let near = words
-        .get(words.len().saturating_sub(3)..)
-        .unwrap_or_default();
-    let is_secret = |word: &&&str| {
-        let word = word.to_lowercase();
-        SECRET_WORDS.contains(&word.as_str())
-            || ["basic", "apikey", "api-key"].contains(&word.as_str())
-    };
-    if near.iter().find(is_secret).is_some()
-        || near.last().is_some_and(|last| is_credential_option(last))
+    let mut near = words.iter().rev().take(3);
+    if near.any(|word| SECRET_WORDS.has(word) || AUTH_SCHEMES.has(word))
+        || words
+            .last()
+            .is_some_and(|last| CREDENTIAL_OPTIONS.has(last))
     {
         return NameClass::Secret;
     }
-    let is_filler = |word: &&str| FILLER_WORDS.contains(&word.to_lowercase().as_str());
-    let end = words
-        .iter()
-        .rposition(|word| !is_filler(word))
-        .map_or(0, |at| at + 1);
-    let named = words.get(..end).unwrap_or_default();
-    let is_verb = named
-        .last()
-        .is_some_and(|last| TASK_VERBS.contains(&last.to_lowercase().as_str()));
+    let mut named = words;
+    while let Some((last, before)) = named.split_last()
+        && FILLER_WORDS.has(last)
+    {
+        named = before;
+    }
+    let Some((last, before)) = named.split_last() else {
+        return NameClass::Neutral;
+    };
     let class = classify_words(named);
     // "Die Task-ID lautet 774d…": the verb may be in any language.
-    let before = named
-        .split_last()
-        .map_or(NameClass::Neutral, |(_, before)| classify_words(before));
-    if class == NameClass::Neutral && (is_verb || before == NameClass::Task) {
+    let is_task = TASK_VERBS.has(last) || classify_words(before) == NameClass::Task;
+    if class == NameClass::Neutral && is_task {
         return NameClass::Task;
     }
     class
@@ -448,55 +247,37 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
 
 /// Reports whether the words before a separator mention a secret and no task: "the key for kie:".
 pub(super) fn mentions_secret(words: &[&str]) -> bool {
-    let has = |list: &[&str]| {
-        words
-            .iter()
-            .any(|word| list.contains(&word.to_lowercase().as_str()))
-    };
-    has(&["key", "token", "secret", "password", "apikey", "api-key"]) && !has(&TASK_VERBS)
+    let has = |list: &WordList| words.iter().any(|word| list.has(word));
+    has(&SECRET_WORDS) && !has(&TASK_VERBS)
 }
 
 /// Reports whether a field has a name as its value.
 pub(super) fn is_name_slot(name: &str) -> bool {
-    NAME_SLOTS.contains(&split_words(name).concat().as_str())
+    NAME_SLOTS.has(&split_words(name).concat())
 }
 
 /// Reports whether a field has the value for the name beside it.
 pub(super) fn is_value_slot(name: &str) -> bool {
-    VALUE_SLOTS.contains(&split_words(name).concat().as_str())
+    VALUE_SLOTS.has(&split_words(name).concat())
 }
 
 /// Reports whether a text is just a name that classifies its value, such as a column header.
 pub(super) fn is_decisive_name(text: &str) -> bool {
-    !text.contains(|c: char| {
-        c.is_ascii_digit() || matches!(c, '=' | ':' | '/' | '?' | ',' | '"' | '\'')
-    }) && text.split_whitespace().count() <= 3
+    !text.contains(|c: char| c.is_ascii_digit() || "=:/?,\"'".contains(c))
+        && text.split_whitespace().count() <= 3
         && classify(text) != NameClass::Neutral
 }
 
 /// Reports whether a header has only credentials up to the end of its line.
 pub(super) fn is_credential_header(name: &str) -> bool {
     let joined = split_words(name).concat();
-    ["authorization", "authorisation", "cookie"]
-        .iter()
-        .any(|header| joined.ends_with(header))
+    let mut headers = ["authorization", "authorisation", "cookie"].iter();
+    headers.any(|header| joined.ends_with(header))
 }
 
 /// Reports whether a word is an authorization scheme or a filler word before a credential.
 pub(super) fn precedes_secret(word: &str) -> bool {
-    let schemes = [
-        "bearer",
-        "basic",
-        "token",
-        "digest",
-        "apikey",
-        "key",
-        "negotiate",
-    ];
-    schemes
-        .iter()
-        .chain(&FILLER_WORDS)
-        .any(|prefix| prefix.eq_ignore_ascii_case(word))
+    AUTH_SCHEMES.has(word) || FILLER_WORDS.has(word)
 }
 
 /// Reports whether the last words of a text name a secret.

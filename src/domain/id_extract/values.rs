@@ -2,7 +2,7 @@
 
 use super::{
     super::task::{MAX_ID_LEN, TaskId},
-    names::is_decisive_name,
+    names::{WordList, is_decisive_name},
 };
 
 /// The shortest word without a name that may be an id of no known shape.
@@ -64,30 +64,10 @@ pub(super) fn is_id_shape(word: &str) -> bool {
 }
 
 /// Prefixes of the keys and tokens of well-known services.
-const SECRET_PREFIXES: [&str; 22] = [
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "key-",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "hf_",
-    "r8_",
-    "AKIA",
-    "ASIA",
-    "AIza",
-    "whsec_",
-    "sess-",
-    "ghu_",
-    "eyJ",
-    "npm_",
-];
+static SECRET_PREFIXES: WordList = WordList::new(
+    "sk- sk_ pk_ rk_ key- ghp_ gho_ ghs_ github_pat_ glpat- xoxb- xoxp- hf_ r8_ AKIA ASIA AIza
+     whsec_ sess- ghu_ eyJ npm_",
+);
 
 /// Reports whether a word has the shape of a key or token.
 pub(super) fn is_secret_shape(word: &str) -> bool {
@@ -95,7 +75,7 @@ pub(super) fn is_secret_shape(word: &str) -> bool {
     word.len() >= MIN_SECRET_SHAPE
         && (is_glued
             || SECRET_PREFIXES
-                .iter()
+                .words()
                 .any(|prefix| word.starts_with(prefix)))
 }
 
@@ -147,79 +127,16 @@ fn is_date(word: &str) -> bool {
 }
 
 /// Words used in place of an id, and names of types.
-const PLACEHOLDER_WORDS: [&str; 57] = [
-    "none",
-    "null",
-    "nil",
-    "undefined",
-    "nan",
-    "true",
-    "false",
-    "todo",
-    "tbd",
-    "na",
-    "unknown",
-    "missing",
-    "empty",
-    "pending",
-    "string",
-    "str",
-    "int",
-    "integer",
-    "number",
-    "bigint",
-    "uuid",
-    "guid",
-    "varchar",
-    "text",
-    "char",
-    "object",
-    "any",
-    "optional",
-    "option",
-    "required",
-    "id",
-    "ids",
-    "taskid",
-    "task",
-    "tasks",
-    "value",
-    "void",
-    "default",
-    "const",
-    "await",
-    "self",
-    "this",
-    "type",
-    "changeme",
-    "redacted",
-    "hidden",
-    "masked",
-    "new",
-    "some",
-    "the",
-    "error",
-    "failed",
-    "foo",
-    "bar",
-    "abc",
-    "xyz",
-    "result",
-];
+static PLACEHOLDER_WORDS: WordList = WordList::new(
+    "none null nil undefined nan true false todo tbd na unknown missing empty pending string str
+     int integer number bigint uuid guid varchar text char object any optional option required id
+     ids taskid task tasks value void default const await self this type changeme redacted hidden
+     masked new some the error failed foo bar abc xyz result",
+);
 
 /// Words that make any value a placeholder.
-const PLACEHOLDER_MARKS: [&str; 10] = [
-    "your",
-    "example",
-    "placeholder",
-    "here",
-    "insert",
-    "replace",
-    "sample",
-    "dummy",
-    "actual",
-    "paste",
-];
+static PLACEHOLDER_MARKS: WordList =
+    WordList::new("your example placeholder here insert replace sample dummy actual paste");
 
 /// Reports whether a value consists of placeholder words.
 pub(super) fn is_placeholder_word(value: &str) -> bool {
@@ -230,8 +147,8 @@ pub(super) fn is_placeholder_word(value: &str) -> bool {
         .collect();
     let is_id_name = |word: &&str| matches!(*word, "id" | "ids" | "taskid" | "uuid");
     let is_name = words.len() < 2 || words.last().is_some_and(is_id_name);
-    (is_name && words.iter().all(|word| PLACEHOLDER_WORDS.contains(word)))
-        || words.iter().any(|word| PLACEHOLDER_MARKS.contains(word))
+    (is_name && words.iter().all(|word| PLACEHOLDER_WORDS.has(word)))
+        || words.iter().any(|word| PLACEHOLDER_MARKS.has(word))
 }
 
 /// Reports whether a value is a placeholder word, a mask, or part of a template.
