@@ -7,6 +7,9 @@ use super::super::text;
 /// The longest control sequence, in bytes. A longer one is text.
 const MAX_SEQUENCE: usize = 4096;
 
+/// The longest HTML entity, in bytes.
+const MAX_ENTITY: usize = 10;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TextEncoding {
     Utf8,
@@ -295,6 +298,50 @@ pub(super) fn strip_broken_colours(text: &str) -> Cow<'_, str> {
     }
     clean.push_str(rest);
     Cow::Owned(clean)
+}
+
+/// Resolves escapes of HTML and URLs. Returns `None` if there are none.
+pub(super) fn unescape_markup(text: &str) -> Option<String> {
+    let mut unescaped = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '%']) {
+        let (before, escape) = rest.split_at_checked(at)?;
+        unescaped.push_str(before);
+        let (c, length) = html_entity(escape)
+            .or_else(|| percent_escape(escape))
+            .unwrap_or((escape.chars().next()?, 1));
+        unescaped.push(c);
+        rest = escape.get(length..)?;
+    }
+    unescaped.push_str(rest);
+    (unescaped.len() < text.len()).then_some(unescaped)
+}
+
+/// Returns the character of an entity at the start of a text, and the length of the entity.
+fn html_entity(text: &str) -> Option<(char, usize)> {
+    let near = text.get(..text.floor_char_boundary(MAX_ENTITY))?;
+    let (name, _) = near.strip_prefix('&')?.split_once(';')?;
+    let c = match name {
+        "quot" => '"',
+        "apos" => '\'',
+        "lt" => '<',
+        "gt" => '>',
+        "nbsp" => ' ',
+        "amp" => '&',
+        _ => {
+            let code = name.strip_prefix('#')?;
+            let hex = code.strip_prefix(['x', 'X']);
+            let hex = hex.map(|hex| u32::from_str_radix(hex, 16));
+            char::from_u32(hex.unwrap_or_else(|| code.parse()).ok()?)?
+        }
+    };
+    Some((c, name.len() + 2))
+}
+
+/// Returns the ASCII character of a `%7B` at the start of a text, and the length of the escape.
+fn percent_escape(text: &str) -> Option<(char, usize)> {
+    let code = u8::from_str_radix(text.strip_prefix('%')?.get(..2)?, 16).ok()?;
+    matches!(code, b' '..=b'~').then_some((char::from(code), 3))
 }
 
 #[cfg(test)]

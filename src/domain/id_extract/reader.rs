@@ -1,21 +1,17 @@
 //! Assigns a name to each value, in any notation.
 
-mod html;
-
-use html::HtmlTable;
-
 use super::{
-    decode::{strip_broken_colours, strip_controls},
+    decode::{strip_broken_colours, strip_controls, unescape_markup},
     findings::{Evidence, Findings, SkipReason},
     names::{
-        NameClass, classify, classify_sentence, classify_words, ends_with_secret_name,
+        NameClass, WordList, classify, classify_sentence, classify_words, ends_with_secret_name,
         is_credential_header, is_decisive_name, is_id_word, is_name_slot, is_value_slot,
         mentions_secret, precedes_secret,
     },
     table::{Row, Table, name_value_pair},
     tokens::{Quote, TextToken, TokenKind, tokenize},
     values::{
-        self, NamedValue, is_hex_id, is_id_character, is_id_shape, is_plain_id, is_secret_shape,
+        self, NamedValue, is_hex_id, is_id_shape, is_plain_id, is_secret_shape, is_single_word,
         is_suspicious,
     },
 };
@@ -35,6 +31,14 @@ const MAX_WORDS: usize = 6;
 /// The longest name, in bytes. Anything longer is text.
 const MAX_NAME: usize = 80;
 
+/// HTML elements that only format their text.
+static FORMATTING: WordList = WordList::new(
+    "a b br code dd div dt em font i kbd label li mark p pre samp small span strong tt u var",
+);
+
+/// The bracket of a row of an HTML table.
+const HTML_ROW: char = '<';
+
 /// The state between a pair of brackets.
 #[derive(Debug, Default)]
 struct BracketScope {
@@ -50,7 +54,7 @@ struct BracketScope {
     /// Whether the rest of the line belongs to a header with credentials.
     is_credential_header: bool,
     /// The classes of the elements, while all of them are names.
-    name_list: Option<Vec<NameClass>>,
+    names: Option<Vec<NameClass>>,
     commas: usize,
 }
 
@@ -61,59 +65,77 @@ struct NameBlock {
     indent: usize,
     /// Whether it has no value yet.
     is_fresh: bool,
-    /// Whether the name is alone on its line, like a column header.
-    is_column: bool,
 }
 
 /// The state of one line.
 #[derive(Debug, Default)]
 struct LineState<'a> {
     text: &'a str,
+    tokens: &'a [TextToken<'a>],
+    /// The index of the current token.
+    at: usize,
     /// The class of the next value.
     expected: Option<NameClass>,
     /// The class of the last name, for further values after a comma.
     class: NameClass,
     /// The last words that are not values.
     words: Vec<&'a str>,
+    /// The name before the next value.
+    field: &'a str,
     /// Whether the line has a name or a sentence, and so is not a list of ids.
     is_prose: bool,
     /// Words with the shape of an id, without a name.
     unnamed: Vec<&'a str>,
     /// Words without the shape of an id.
     others: Vec<&'a str>,
-    /// The role of the next value if its field is like `"name"` or `"value"`.
-    slot: Option<Slot>,
-    is_quoted_name: bool,
-    /// The preceding word or quoted text.
-    previous: Option<&'a str>,
-    /// The first word in the last bracket: `["taskId"] =>`.
-    bracketed: Option<&'a str>,
     /// Whether the line is in a block or section with the name of a secret.
     is_in_secret: bool,
 }
 
-/// The position of a word and its relation to the next token.
-#[derive(Debug, Clone, Copy)]
-struct WordContext {
-    start: usize,
-    /// Whether a separator follows.
-    is_name: bool,
-    /// Whether the word wraps the next value, as in `UUID('…')` and `TaskId "…"`.
-    is_wrapper: bool,
-}
+impl<'a> LineState<'a> {
+    fn token(&self, at: usize) -> Option<&'a TokenKind<'a>> {
+        self.tokens.get(at).map(|token| &token.kind)
+    }
 
-/// Quoted text that continues in the next chunk.
-#[derive(Debug)]
-enum OpenQuotation {
-    Secret,
-    Read(Box<LineReader>),
-}
+    fn next(&self) -> Option<&'a TokenKind<'a>> {
+        self.token(self.at + 1)
+    }
 
-/// The role of a value in an object such as `{"name": "taskId", "value": "…"}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    Name,
-    Value,
+    fn previous(&self) -> Option<&'a TokenKind<'a>> {
+        self.token(self.at.checked_sub(1)?)
+    }
+
+    /// Returns the text before the current token.
+    fn before(&self) -> &'a str {
+        let start = self.tokens.get(self.at).map_or(0, |token| token.span.start);
+        self.text.get(..start).unwrap_or_default()
+    }
+
+    /// Returns the first word in the last bracket: `["taskId"] =>`.
+    fn bracketed(&self) -> Option<&'a str> {
+        let before = self.tokens.get(..self.at)?;
+        let is_open = |token: &TextToken<'_>| matches!(token.kind, TokenKind::Open(_));
+        let open = before.iter().rposition(is_open)?;
+        before
+            .iter()
+            .skip(open)
+            .find_map(|token| token.kind.content())
+    }
+
+    /// Reports whether the current word wraps the next value, as in `UUID('…')` and `TaskId "…"`.
+    fn is_wrapper(&self) -> bool {
+        let (Some(token), Some(next)) = (self.tokens.get(self.at), self.tokens.get(self.at + 1))
+        else {
+            return false;
+        };
+        let gap = next.span.start - token.span.end;
+        let is_letters = |word: &str| word.chars().all(char::is_alphabetic);
+        match next.kind {
+            TokenKind::Open(_) => gap == 0,
+            TokenKind::Text { .. } => gap <= 1 && token.kind.content().is_some_and(is_letters),
+            _ => false,
+        }
+    }
 }
 
 /// A reader of lines that share brackets, columns and blocks.
@@ -126,16 +148,16 @@ pub(super) struct LineReader {
     scopes: Vec<BracketScope>,
     table: Option<Table>,
     /// The classes of the last list of names, for the value lists after it: `(id, task_id) VALUES
-    /// (1, '…')`.
+    /// (1, '…')`, or the rows of an HTML table.
     columns: Vec<NameClass>,
-    html: HtmlTable,
+    is_in_html_table: bool,
     block: Option<NameBlock>,
     /// Whether the current section of an INI or TOML file has the name of a secret.
     is_secret_section: bool,
     /// The end of the last line that was not blank.
     previous: String,
-    /// Quoted text that the previous chunk did not end.
-    open_quotation: Option<OpenQuotation>,
+    /// The reader of a quoted text that the previous chunk did not end.
+    open_quotation: Option<Box<LineReader>>,
 }
 
 impl LineReader {
@@ -157,7 +179,7 @@ impl LineReader {
 
     /// Reads the deferred values.
     pub(super) fn finish(&mut self, found: &mut Findings) {
-        if let Some(OpenQuotation::Read(mut reader)) = self.open_quotation.take() {
+        if let Some(mut reader) = self.open_quotation.take() {
             reader.finish(found);
         }
         while let Some(scope) = self.scopes.pop() {
@@ -168,11 +190,13 @@ impl LineReader {
 
     /// Reads a line, or a chunk of a long one.
     pub(super) fn read_line(&mut self, raw: &str, is_whole: bool, found: &mut Findings) {
-        if let Some(unescaped) = unescape_markup(raw).filter(|_| self.depth < MAX_DEPTH) {
+        if self.depth < MAX_DEPTH
+            && let Some(unescaped) = unescape_markup(raw)
+        {
             self.nested(self.class).read(&unescaped, found);
         }
         let clean = strip_broken_colours(raw);
-        let Some(text) = self.continue_text(&clean, is_whole, found) else {
+        let Some(text) = self.continue_quotation(&clean, is_whole, found) else {
             return;
         };
         if text.trim().is_empty() {
@@ -187,7 +211,7 @@ impl LineReader {
     }
 
     /// Continues the quoted text of the previous chunk. Returns the text after it.
-    fn continue_text<'a>(
+    fn continue_quotation<'a>(
         &mut self,
         line: &'a str,
         is_whole: bool,
@@ -200,18 +224,29 @@ impl LineReader {
             Some((content, length)) => (content, line.get(length..)),
             None => (line, None),
         };
-        reader.push(&Quote::JSON.unescape(content), found);
+        reader.read_part(&Quote::JSON.unescape(content), found);
         if rest.is_none() && !is_whole {
             self.open_quotation = Some(reader);
-        } else if let OpenQuotation::Read(mut reader) = reader {
+        } else {
             reader.finish(found);
         }
         rest
     }
 
+    /// Reads a part of a text that continues.
+    fn read_part(&mut self, content: &str, found: &mut Findings) {
+        let text = strip_controls(content);
+        let mut lines = text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            self.read_line(line, lines.peek().is_some(), found);
+        }
+    }
+
     fn end_paragraph(&mut self, found: &mut Findings) {
         self.block = self.block.filter(|block| block.is_fresh);
-        self.columns.clear();
+        if !self.is_in_html_table {
+            self.columns.clear();
+        }
         if self.scopes.is_empty() {
             self.table = None;
             self.resolve_root(found);
@@ -220,28 +255,21 @@ impl LineReader {
 
     /// Reads a line as a table row. Reports whether it is one.
     fn read_row(&mut self, text: &str, found: &mut Findings) -> bool {
-        match self.table.as_mut().map(|table| table.row(text)) {
-            Some(Row::Cells(cells)) => {
-                for (class, cell) in cells {
-                    let class = if self.is_secret() {
-                        NameClass::Secret
-                    } else {
-                        class
-                    };
-                    self.text_value(class, &cell, text, found);
-                }
-                true
-            }
-            Some(Row::Nothing) => true,
+        let cells = match self.table.as_mut().map(|table| table.row(text)) {
+            Some(Row::Nothing) => return true,
+            Some(Row::Cells(cells)) => Some(cells),
             Some(Row::End) | None => {
-                let named = name_value_pair(text);
-                for (class, cell) in named.iter().flatten() {
-                    self.text_value(*class, cell, text, found);
-                }
-                self.table = Table::from_header(text).filter(|_| named.is_none());
-                named.is_some() || self.table.is_some()
+                let cells = name_value_pair(text);
+                self.table = Table::from_header(text).filter(|_| cells.is_none());
+                cells
             }
+        };
+        for (class, cell) in cells.iter().flatten() {
+            let is_secret = self.is_secret();
+            let class = if is_secret { NameClass::Secret } else { *class };
+            self.text_value(class, cell, text, found);
         }
+        cells.is_some() || self.table.is_some()
     }
 
     fn read_tokens(&mut self, text: &str, is_whole: bool, found: &mut Findings) {
@@ -258,14 +286,15 @@ impl LineReader {
         let tokens = tokenize(text);
         let mut line = LineState {
             text,
+            tokens: &tokens,
             is_in_secret: self.is_secret_section,
             expected: (self.class != NameClass::Neutral).then_some(self.class),
             ..LineState::default()
         };
         self.begin_block(&mut line, indent, is_item);
         for (at, token) in tokens.iter().enumerate() {
-            let next = tokens.get(at + 1);
-            self.token(&mut line, token, next, is_whole, found);
+            line.at = at;
+            self.token(&mut line, &token.kind, is_whole, found);
         }
         self.end_line(&line, indent, found);
     }
@@ -275,7 +304,7 @@ impl LineReader {
         let continues =
             |c: char| c.is_whitespace() || matches!(c, '}' | ']' | ')' | '"' | '\'' | ',' | '<');
         while !text.starts_with(continues)
-            && let Some(scope) = self.scopes.pop()
+            && let Some(scope) = self.scopes.pop_if(|scope| scope.bracket != Some(HTML_ROW))
         {
             self.resolve(scope, found);
         }
@@ -283,90 +312,60 @@ impl LineReader {
 
     /// Applies the name at the end of an earlier line to the values of this one.
     fn begin_block(&mut self, line: &mut LineState<'_>, indent: usize, is_item: bool) {
-        let Some(block) = self
-            .block
-            .as_mut()
-            .filter(|_| !line.text.trim_start().starts_with('<'))
-        else {
+        let Some(mut block) = self.block.take() else {
             return;
         };
         let words: Vec<_> = line.text.split_whitespace().collect();
-        if is_lone_name(&words) {
-            self.block = None;
-            return;
-        }
-        let is_lone = words.len() == 1;
-        let is_within = block.is_fresh
-            || if block.is_column {
-                is_lone
-            } else {
-                indent > block.indent || (is_item && indent >= block.indent)
-            };
-        if is_within {
+        let is_nested = indent > block.indent || (is_item && indent >= block.indent);
+        let is_lone = words.len() == 1 && !line.text.contains([':', '=', '<']);
+        let is_within = is_lone || (is_nested && !line.text.trim_start().starts_with('<'));
+        if !is_lone_name(&words) && (block.is_fresh || is_within) {
             line.expected = Some(block.class);
             line.class = block.class;
             line.is_in_secret |= block.class == NameClass::Secret && indent > block.indent;
             block.is_fresh = false;
-        } else {
-            self.block = None;
+            self.block = Some(block);
         }
     }
 
-    /// Saves a name at the end of the line, and classifies the words without a name.
+    /// Saves a name at the end of the line for the lines below, or classifies the words of a line
+    /// without names.
     fn end_line(&mut self, line: &LineState<'_>, indent: usize, found: &mut Findings) {
         if self.scopes.is_empty() && !self.columns.is_empty() && self.table.is_none() {
             self.table = Some(Table::with_columns(self.columns.clone()));
         }
-        let is_lone_name = line.unnamed.is_empty()
-            && line.words.len() == line.others.len()
-            && !line.is_prose
-            && is_lone_name(&line.words);
-        if is_lone_name {
-            let class = classify_words(&line.words);
-            self.block = Some(NameBlock {
-                class,
-                indent,
-                is_fresh: true,
-                is_column: true,
-            });
-            return;
-        }
-        self.save_trailing_name(line, indent);
-        if !self.is_secret() && !line.is_prose {
-            self.classify_unnamed(line, found);
-        }
-    }
-
-    /// Saves a name at the end of the line for the values below.
-    fn save_trailing_name(&mut self, line: &LineState<'_>, indent: usize) {
-        let is_relevant = |class: &NameClass| *class != NameClass::Neutral;
-        // Includes `token: >-`.
+        // Includes `token: >-` and `<key>token</key>`.
         let end = line.text.trim_end().trim_end_matches(['-', '+']);
-        let ends_with_name = end.ends_with([':', '=', '：', '|', '>']);
-        if let Some(class) = line
-            .expected
-            .filter(is_relevant)
-            .filter(|_| ends_with_name && line.is_prose)
+        let class = if line.is_prose {
+            let is_name = end.ends_with([':', '=', '：', '|', '>']);
+            line.expected.filter(|_| is_name).unwrap_or_default()
+        } else if line.unnamed.is_empty()
+            && line.words.len() == line.others.len()
+            && is_lone_name(&line.words)
         {
+            classify_words(&line.words)
+        } else {
+            NameClass::Neutral
+        };
+        if class != NameClass::Neutral {
             self.block = Some(NameBlock {
                 class,
                 indent,
                 is_fresh: true,
-                is_column: false,
             });
+        } else if !self.is_secret() && !line.is_prose {
+            self.classify_unnamed(line, found);
         }
     }
 
     /// Classifies the words of a line without names.
     fn classify_unnamed(&self, line: &LineState<'_>, found: &mut Findings) {
-        if line.others.iter().all(|word| is_plain_id(word)) {
-            for id in &line.unnamed {
-                found.add(id, Evidence::Listed, line.text);
-            }
+        let are_ids = line.others.iter().all(|word| is_plain_id(word));
+        for id in line.unnamed.iter().filter(|_| are_ids) {
+            found.add(id, Evidence::Listed, line.text);
         }
         let is_lone = line.others.len() == 1 && line.unnamed.is_empty();
-        let is_list = line.text.contains(['"', '\'', ','])
-            && line.others.iter().all(|word| is_plain_id(word));
+        let is_list = line.text.contains(['"', '\'', ',']) && are_ids;
         for word in &line.others {
             if is_secret_shape(word) {
                 found.add_secret(word);
@@ -374,14 +373,12 @@ impl LineReader {
                 found.add(word, Evidence::Suspicious, line.text);
             } else if is_list || (is_lone && is_plain_id(word)) {
                 found.add(word, Evidence::Listed, line.text);
+            } else if self.depth > 0 && !is_plain_id(word) {
+                // A number in a quoted sentence is not meant as an id.
             } else if is_lone
                 || !line.unnamed.is_empty()
                 || word.contains(|c: char| c.is_ascii_digit())
             {
-                // A number in a quoted sentence is not meant as an id.
-                if self.depth > 0 && !is_plain_id(word) {
-                    continue;
-                }
                 found.reject(word);
             }
         }
@@ -390,83 +387,52 @@ impl LineReader {
     fn token<'a>(
         &mut self,
         line: &mut LineState<'a>,
-        token: &'a TextToken<'a>,
-        next: Option<&TextToken<'_>>,
+        kind: &'a TokenKind<'a>,
         is_whole: bool,
         found: &mut Findings,
     ) {
-        let content = token.kind.content();
-        self.track_name_list(content, &token.kind, found);
-        line.bracketed = line.bracketed.or(content);
-        match &token.kind {
-            TokenKind::Word(word) => self.word(line, word, WordContext::new(token, next), found),
+        match kind {
+            TokenKind::Word(word) => self.word(line, word, found),
             TokenKind::Text {
                 content,
                 is_open: true,
-            } if !is_whole => self.open_quotation(line, content, found),
+            } if !is_whole && self.depth < MAX_DEPTH => {
+                let class = line.expected.take().unwrap_or(line.class);
+                let is_secret = self.is_secret();
+                let class = if is_secret { NameClass::Secret } else { class };
+                let mut reader = self.nested(class);
+                reader.read_part(content, found);
+                self.open_quotation = Some(Box::new(reader));
+            }
             TokenKind::Text {
                 content,
                 is_open: true,
-            } if line.expected == Some(NameClass::Task) && may_be_truncated(content) => {
+            } if line.expected == Some(NameClass::Task)
+                && is_plain_id(content)
+                && !is_hex_id(content) =>
+            {
+                // It may be cut off.
                 found.add(content, Evidence::Suspicious, line.text);
             }
-            TokenKind::Text { content, .. } => self.text(line, content, next, found),
+            TokenKind::Text { content, .. } => self.text(line, content, found),
             TokenKind::Separator => self.separator(line),
             TokenKind::Open(bracket) => self.open(line, *bracket, found),
-            TokenKind::Close(_) => self.close(line, next, found),
-            TokenKind::Comma => {
-                line.expected = None;
-                line.words.clear();
-                self.scope().commas += 1;
-            }
+            TokenKind::Close(_) => self.close(line, found),
+            TokenKind::Comma => self.comma(line),
             TokenKind::Break => {
                 (line.expected, line.class) = (None, NameClass::Neutral);
                 line.words.clear();
+                self.scope().names = None;
             }
             TokenKind::Tag(tag) => self.tag(line, tag, found),
             TokenKind::Template => {
                 if line.expected.take() == Some(NameClass::Task) {
-                    let template = line.text.get(token.span.clone()).unwrap_or_default();
-                    found.skip(SkipReason::Placeholder, template);
+                    let token = line.tokens.get(line.at);
+                    let template = token.and_then(|token| line.text.get(token.span.clone()));
+                    found.skip(SkipReason::Placeholder, template.unwrap_or_default());
                 }
+                self.scope().names = None;
             }
-        }
-        line.previous = content;
-    }
-
-    /// Tracks a list of names only, whose classes apply to the value lists after it.
-    fn track_name_list(
-        &mut self,
-        content: Option<&str>,
-        kind: &TokenKind<'_>,
-        found: &mut Findings,
-    ) {
-        let scope = self.scope();
-        let at = scope.commas;
-        if let TokenKind::Close(_) = kind {
-            let is_relevant =
-                |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
-            let names = scope.name_list.take().unwrap_or_default();
-            if names.len() > 1 && names.iter().any(is_relevant) {
-                found.names_tasks |= names.contains(&NameClass::Task);
-                self.columns = names;
-            }
-            return;
-        }
-        let is_list = *kind == TokenKind::Comma
-            || content.is_some_and(|content| {
-                let is_name = !content.starts_with(|c: char| !c.is_alphabetic() && c != '_')
-                    && content.len() <= MAX_NAME
-                    && !is_id_shape(content)
-                    && !content.contains(['=', ':', '/', '"', '\'']);
-                let names = scope
-                    .name_list
-                    .as_mut()
-                    .filter(|names| is_name && names.len() == at);
-                names.map(|names| names.push(classify(content))).is_some()
-            });
-        if !is_list {
-            scope.name_list = None;
         }
     }
 
@@ -479,11 +445,8 @@ impl LineReader {
 
     /// Reports whether the current text or a bracket around it belongs to a secret.
     fn is_secret(&self) -> bool {
-        self.class == NameClass::Secret
-            || self
-                .scopes
-                .iter()
-                .any(|scope| scope.class == NameClass::Secret)
+        let is_secret = |scope: &BracketScope| scope.class == NameClass::Secret;
+        self.class == NameClass::Secret || self.scopes.iter().any(is_secret)
     }
 
     /// Reports whether a bracket around the current text has the name of a task.
@@ -494,20 +457,14 @@ impl LineReader {
 
     /// Classifies the name before a separator.
     fn separator(&mut self, line: &mut LineState<'_>) {
+        self.scope().names = None;
         let words = std::mem::take(&mut line.words);
         let Some(name) = words.last() else {
             return;
         };
         let mut class = classify_words(&words);
-        line.slot = if is_name_slot(name) {
-            Some(Slot::Name)
-        } else if class == NameClass::Neutral && is_value_slot(name) {
-            Some(Slot::Value)
-        } else {
-            None
-        };
-        let is_value = line.slot == Some(Slot::Value);
-        if class == NameClass::Secret && !line.is_quoted_name && is_credential_header(name) {
+        let is_quoted = matches!(line.previous(), Some(TokenKind::Text { .. }));
+        if class == NameClass::Secret && !is_quoted && is_credential_header(name) {
             self.scope().is_credential_header = true;
         }
         // A complete task name still counts, because some names only look like those of secrets.
@@ -515,6 +472,7 @@ impl LineReader {
             || self.scope().is_credential_header
             || line.is_in_secret
             || (class == NameClass::Neutral && mentions_secret(&words));
+        let is_value = class == NameClass::Neutral && is_value_slot(name);
         if is_secret && class != NameClass::Task {
             class = NameClass::Secret;
         } else if is_value && self.scope().slot != NameClass::Neutral {
@@ -528,32 +486,28 @@ impl LineReader {
             // `"user": {"id": …}`.
             class = NameClass::Foreign;
         }
+        line.field = name;
         line.expected = Some(class);
         line.class = class;
         line.is_prose = true;
-        line.is_quoted_name = false;
     }
 
     fn open(&mut self, line: &mut LineState<'_>, bracket: char, found: &mut Findings) {
+        self.scope().names = None;
         if self.scopes.len() >= MAX_SCOPES {
             let oldest = self.scopes.remove(0);
             self.resolve(oldest, found);
         }
         // `variable "api_key" { default = … }`.
         let label = line
-            .previous
+            .previous()
+            .and_then(TokenKind::content)
             .filter(|label| bracket == '{' && is_decisive_name(label));
-        let class = line
-            .expected
-            .take()
-            .or_else(|| label.map(classify))
-            .unwrap_or_default();
-        line.bracketed = None;
-        // `"value": {"stringValue": …}` beside a name.
+        let class = line.expected.take().or_else(|| label.map(classify));
         self.scopes.push(BracketScope {
             bracket: Some(bracket),
-            name_list: matches!(bracket, '(' | '[').then(Vec::new),
-            class,
+            class: class.unwrap_or_default(),
+            names: (bracket != '{').then(Vec::new),
             ..BracketScope::default()
         });
         line.words.clear();
@@ -561,26 +515,111 @@ impl LineReader {
         line.is_prose |= bracket == '{';
     }
 
-    fn close(
-        &mut self,
-        line: &mut LineState<'_>,
-        next: Option<&TextToken<'_>>,
-        found: &mut Findings,
-    ) {
-        let scope = self.scopes.pop().unwrap_or_default();
-        let (bracket, class) = (scope.bracket, scope.class);
-        self.resolve(scope, found);
+    fn close(&mut self, line: &mut LineState<'_>, found: &mut Findings) {
+        let mut scope = self.scopes.pop().unwrap_or_default();
+        let names = scope.names.take().unwrap_or_default();
+        let is_relevant = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+        if names.len() > 1 && names.iter().any(is_relevant) {
+            found.names_tasks |= names.contains(&NameClass::Task);
+            self.columns = names;
+        }
         (line.expected, line.class) = (None, NameClass::Neutral);
         line.words.clear();
-        let Some(next) = next else { return };
-        let is_wrapped = matches!(next.kind, TokenKind::Text { .. } | TokenKind::Open('('));
-        if bracket == Some('[') && next.kind == TokenKind::Separator {
+        match (scope.bracket, line.next()) {
             // `["taskId"] =>`, `headers['Authorization'] =`.
-            line.words.extend(line.bracketed);
-        } else if bracket == Some('(') && class != NameClass::Neutral && is_wrapped {
+            (Some('['), Some(TokenKind::Separator)) => line.words.extend(line.bracketed()),
             // A type before the value: `string(32) "…"`, `(string) (len=32) "…"`.
-            line.expected = Some(class);
+            (Some('('), Some(TokenKind::Text { .. } | TokenKind::Open('(')))
+                if scope.class != NameClass::Neutral =>
+            {
+                line.expected = Some(scope.class);
+            }
+            _ => {}
         }
+        self.resolve(scope, found);
+    }
+
+    fn comma(&mut self, line: &mut LineState<'_>) {
+        line.expected = None;
+        line.words.clear();
+        self.scope().commas += 1;
+    }
+
+    /// Reads a tag: its attributes, and the name it gives to the text after it.
+    fn tag(&mut self, line: &mut LineState<'_>, tag: &str, found: &mut Findings) {
+        let inner = tag.trim_start_matches('/');
+        let is_closing = inner.len() < tag.len();
+        let (name, attributes) = inner
+            .split_once(char::is_whitespace)
+            .unwrap_or((inner.trim_end_matches('/'), ""));
+        let name = name.rsplit(':').next().unwrap_or(name);
+        let before = classify_words(&line.words);
+        let is_named = matches!(before, NameClass::Task | NameClass::Secret);
+        line.is_prose = true;
+        match name.to_lowercase().as_str() {
+            "table" => {
+                self.columns.clear();
+                self.is_in_html_table = !is_closing;
+                return;
+            }
+            "tr" | "row" | "table-row" => {
+                if self.scope().bracket == Some(HTML_ROW) {
+                    self.close(line, found);
+                }
+                if !is_closing {
+                    line.expected = None;
+                    self.open(line, HTML_ROW, found);
+                }
+                return;
+            }
+            "td" | "th" | "cell" | "table-cell" if is_closing => {
+                found.names_tasks |= before == NameClass::Task;
+                self.comma(line);
+                // The cell may name the next one.
+                self.scope().element = before;
+                return;
+            }
+            _ => {}
+        }
+        if is_named && self.scope().bracket != Some(HTML_ROW) {
+            line.expected = Some(before);
+            line.words.clear();
+        }
+        let mut class = NameClass::Neutral;
+        if !attributes.trim().is_empty() && self.depth < MAX_DEPTH {
+            let mut reader = self.nested(self.class);
+            reader.scopes.push(BracketScope {
+                bracket: Some('{'),
+                // `<label>API key</label><input value="…">`.
+                slot: line.expected.unwrap_or_default(),
+                ..BracketScope::default()
+            });
+            reader.read_tokens(attributes, true, found);
+            // `<string name="api_key">…</string>`.
+            class = reader.scope().slot;
+            reader.finish(found);
+        }
+        let is_formatting = FORMATTING.has(name) || self.scope().bracket == Some(HTML_ROW);
+        if is_closing && !is_formatting && !is_named {
+            line.expected = None;
+        } else if !is_closing && !is_formatting {
+            if line.expected == Some(NameClass::Task)
+                && line.previous() == Some(&TokenKind::Separator)
+            {
+                line.expected = None;
+                found.skip(SkipReason::Placeholder, tag);
+            }
+            // `<taskId>…</taskId>`.
+            if class == NameClass::Neutral && !is_name_slot(name) {
+                class = classify(name);
+            }
+            if tag.ends_with('/') {
+                line.expected = None;
+            } else if class != NameClass::Neutral {
+                line.expected = Some(class);
+            }
+        }
+        line.class = line.expected.unwrap_or_default();
     }
 
     /// Reads the deferred values outside all brackets.
@@ -602,84 +641,71 @@ impl LineReader {
     }
 
     /// Reads a word: part of a name, a value, or a word of a sentence.
-    fn word<'a>(
-        &mut self,
-        line: &mut LineState<'a>,
-        word: &'a str,
-        context: WordContext,
-        found: &mut Findings,
-    ) {
+    fn word<'a>(&mut self, line: &mut LineState<'a>, word: &'a str, found: &mut Findings) {
         let trimmed = word.trim_matches(['.', '/', '+', '@']);
         let is_value =
             is_hex_id(trimmed) || (line.expected == Some(NameClass::Task) && is_plain_id(trimmed));
-        if context.is_name && !is_value {
+        if line.next() == Some(&TokenKind::Separator) && !is_value {
             let name = word.rsplit('/').next().unwrap_or(word);
-            line.words
-                .extend(name.split('.').filter(|part| !part.is_empty()));
-            return;
-        }
-        if !word.contains(char::is_alphanumeric) {
+            let parts = name.split('.').filter(|part| !part.is_empty());
+            line.words.extend(parts);
             return;
         }
         let is_number = trimmed.len() < 4 && trimmed.bytes().all(|b| b.is_ascii_digit());
-        if is_number && line.words.is_empty() && line.expected.is_none() && self.scopes.is_empty() {
-            // The number of a list item.
+        let is_start = line.words.is_empty() && line.expected.is_none() && self.scopes.is_empty();
+        self.track_name(line, word);
+        if !word.contains(char::is_alphanumeric) || (is_number && is_start) {
             return;
         }
         let element = std::mem::take(&mut self.scope().element);
-        let mut class = line.expected.or_else(|| self.class_of_element(element));
-        if self.html.is_in_cell && !word.contains(|c: char| c.is_ascii_digit()) {
-            // The cell may be the header of another column.
-            class = None;
-        }
-        let Some(class) = class else {
-            return self.read_unnamed_word(line, word, context.start, found);
+        // A cell without a digit may be the header of a column.
+        let is_header =
+            self.scope().bracket == Some(HTML_ROW) && !word.contains(|c: char| c.is_ascii_digit());
+        let class = line.expected.or_else(|| self.class_of_element(element));
+        let Some(class) = class.filter(|_| !is_header) else {
+            return self.unnamed_word(line, word, found);
         };
-        if (context.is_wrapper && class != NameClass::Neutral)
-            || (class == NameClass::Secret && precedes_secret(word))
+        if (class == NameClass::Secret && precedes_secret(word))
+            || (class != NameClass::Neutral && line.is_wrapper())
         {
-            return self.name_from_key_element(line, word);
+            return;
         }
-        if line.expected.take().is_some() {
-            self.html.next = NameClass::Neutral;
-        }
-        if self.take_slot_name(line, word, found)
+        line.expected = None;
+        let field = std::mem::take(&mut line.field);
+        if self.slot_name(field, word, found)
             || (class == NameClass::Neutral
                 && is_id_shape(trimmed)
-                && self.try_defer(line, trimmed))
+                && self.try_defer(field, trimmed))
         {
             return;
         }
         match class {
-            NameClass::Secret => {
-                found.add_secret(word);
-                self.name_from_key_element(line, word);
-            }
-            NameClass::Neutral if self.is_deferred_item(line, trimmed) => {
-                self.scope().deferred.push(trimmed.to_owned());
-            }
+            NameClass::Secret => found.add_secret(word),
             NameClass::Task => add_named(values::unquoted(trimmed), word, line.text, found),
             NameClass::Foreign if is_id_shape(trimmed) => found.skip(SkipReason::Foreign, trimmed),
-            NameClass::Foreign | NameClass::Neutral => {
-                self.read_unnamed_word(line, word, context.start, found);
-            }
+            NameClass::Foreign | NameClass::Neutral => self.unnamed_word(line, word, found),
         }
     }
 
-    /// Uses the content of `<key>` as the name of the next element, as in a property list.
-    fn name_from_key_element(&mut self, line: &LineState<'_>, word: &str) {
-        if line.text.contains("<key>") && !is_hex_id(word) {
-            self.html.next = classify(word);
+    /// Tracks a list of names only, whose classes apply to the value lists after it.
+    fn track_name(&mut self, line: &LineState<'_>, content: &str) {
+        let is_name = content.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && content.len() <= MAX_NAME
+            && !is_id_shape(content)
+            && !content.contains(['=', ':', '/', '"', '\'']);
+        let scope = self.scope();
+        // The header of an HTML column may have several words.
+        let is_next = |names: &Vec<NameClass>| {
+            names.len() == scope.commas
+                || (scope.bracket == Some(HTML_ROW) && names.len() == scope.commas + 1)
+        };
+        scope.names = scope.names.take().filter(|names| is_name && is_next(names));
+        if let Some(names) = &mut scope.names {
+            names.truncate(scope.commas);
+            names.push(classify_words(
+                &[line.words.as_slice(), &[content]].concat(),
+            ));
         }
-    }
-
-    /// Reports whether the name of a value is below it: `- value: …` before `name: …`.
-    fn is_deferred_item(&mut self, line: &mut LineState<'_>, value: &str) -> bool {
-        line.slot.take() == Some(Slot::Value)
-            && is_hex_id(value)
-            && line.text.trim_start().starts_with("- ")
-            && self.scopes.is_empty()
-            && self.root.deferred.len() < MAX_DEFERRED
     }
 
     /// Returns the class of a list element without a name.
@@ -688,31 +714,17 @@ impl LineReader {
             return Some(NameClass::Secret);
         }
         let scope = self.scope();
-        let (scope_class, at) = (scope.class, scope.commas);
-        let is_row = matches!(scope.bracket, Some('(' | '['));
-        let class = [element, scope_class]
+        let (class, at) = (scope.class, scope.commas);
+        let is_row = matches!(scope.bracket, Some('(' | '[' | HTML_ROW));
+        let column = self.columns.get(at).copied().filter(|_| is_row);
+        [element, class, column.unwrap_or_default()]
             .into_iter()
             .find(|class| *class != NameClass::Neutral)
-            .or_else(|| self.columns.get(at).copied().filter(|_| is_row))
-            .unwrap_or_default();
-        matches!(
-            class,
-            NameClass::Task | NameClass::Secret | NameClass::Foreign
-        )
-        .then_some(class)
     }
 
     /// Applies the value of a `"name"` field to the value beside it. Reports whether it was a name.
-    fn take_slot_name(
-        &mut self,
-        line: &mut LineState<'_>,
-        value: &str,
-        found: &mut Findings,
-    ) -> bool {
-        if line.slot.take_if(|slot| *slot == Slot::Name).is_none()
-            || is_hex_id(value)
-            || is_plain_id(value)
-            || value.len() > MAX_NAME
+    fn slot_name(&mut self, field: &str, value: &str, found: &mut Findings) -> bool {
+        if !is_name_slot(field) || is_hex_id(value) || is_plain_id(value) || value.len() > MAX_NAME
         {
             return false;
         }
@@ -721,8 +733,7 @@ impl LineReader {
         let scope = self.scope();
         if class != NameClass::Neutral {
             scope.slot = class;
-            let deferred = std::mem::take(&mut scope.deferred);
-            for content in deferred {
+            for content in std::mem::take(&mut scope.deferred) {
                 self.text_value(class, &content, &content, found);
             }
         }
@@ -730,9 +741,9 @@ impl LineReader {
     }
 
     /// Defers the value of an object until its name comes. Reports whether it did.
-    fn try_defer(&mut self, line: &mut LineState<'_>, value: &str) -> bool {
+    fn try_defer(&mut self, field: &str, value: &str) -> bool {
         let scope = self.scope();
-        let is_deferred = line.slot.take_if(|slot| *slot == Slot::Value).is_some()
+        let is_deferred = is_value_slot(field)
             && matches!(scope.bracket, None | Some('{'))
             && scope.deferred.len() < MAX_DEFERRED;
         if is_deferred {
@@ -742,18 +753,12 @@ impl LineReader {
     }
 
     /// Reads a word without a name directly before it.
-    fn read_unnamed_word<'a>(
-        &mut self,
-        line: &mut LineState<'a>,
-        word: &'a str,
-        start: usize,
-        found: &mut Findings,
-    ) {
+    fn unnamed_word<'a>(&mut self, line: &mut LineState<'a>, word: &'a str, found: &mut Findings) {
         let mut has_id = false;
         for (piece, is_file) in pieces(word) {
             has_id |= is_id_shape(piece);
             if is_id_shape(piece) && !is_file {
-                self.read_unnamed_id(line, piece, start, found);
+                self.unnamed_id(line, piece, found);
             }
         }
         if has_id {
@@ -781,13 +786,7 @@ impl LineReader {
     }
 
     /// Reads a word with the shape of an id, without a name directly before it.
-    fn read_unnamed_id<'a>(
-        &mut self,
-        line: &mut LineState<'a>,
-        id: &'a str,
-        start: usize,
-        found: &mut Findings,
-    ) {
+    fn unnamed_id<'a>(&mut self, line: &mut LineState<'a>, id: &'a str, found: &mut Findings) {
         let class = if self.is_secret() || self.scope().is_credential_header {
             NameClass::Secret
         } else {
@@ -804,7 +803,7 @@ impl LineReader {
             NameClass::Secret => found.add_secret(id),
             NameClass::Foreign => found.skip(SkipReason::Foreign, id),
             NameClass::Task => found.add(id, Evidence::Named, line.text),
-            NameClass::Neutral if self.follows_secret_name(line, start) => found.add_secret(id),
+            NameClass::Neutral if self.follows_secret_name(line) => found.add_secret(id),
             NameClass::Neutral => {
                 line.unnamed.push(id);
                 found.add(id, Evidence::Shape, line.text);
@@ -816,37 +815,30 @@ impl LineReader {
     ///
     /// A second check for values without a name, because unmatched quotes may hide the name from
     /// the tokenizer.
-    fn follows_secret_name(&self, line: &LineState<'_>, start: usize) -> bool {
-        let before = line.text.get(..start).unwrap_or_default();
-        let near = last_chars(before, MAX_NAME);
-        ends_with_secret_name(near)
+    fn follows_secret_name(&self, line: &LineState<'_>) -> bool {
+        let before = line.before();
+        ends_with_secret_name(last_chars(before, MAX_NAME))
             || (!before.contains(char::is_alphanumeric) && ends_with_secret_name(&self.previous))
     }
 
     /// Reads quoted text: a name, a value, or an element of a list.
-    fn text<'a>(
-        &mut self,
-        line: &mut LineState<'a>,
-        content: &'a str,
-        next: Option<&TextToken<'_>>,
-        found: &mut Findings,
-    ) {
-        let is_name = next.is_some_and(|next| next.kind == TokenKind::Separator);
-        if is_name && content.len() <= MAX_NAME && !is_hex_id(content) {
-            line.words.clear();
-            line.words.push(content);
-            line.is_quoted_name = true;
+    fn text<'a>(&mut self, line: &mut LineState<'a>, content: &'a str, found: &mut Findings) {
+        let next = line.next();
+        if next == Some(&TokenKind::Separator) && content.len() <= MAX_NAME && !is_hex_id(content) {
+            line.words = vec![content];
             return;
         }
+        self.track_name(line, content);
         let expected = line.expected.take();
-        let is_paired = matches!(next.map(|next| &next.kind), Some(TokenKind::Text { .. }))
+        let field = std::mem::take(&mut line.field);
+        let is_name = is_decisive_name(content);
+        found.names_tasks |= is_name && classify(content) == NameClass::Task;
+        let is_paired = matches!(next, Some(TokenKind::Text { .. }))
             || (next.is_none() && line.words.is_empty() && !line.is_prose);
         let scope = self.scope();
         let element = std::mem::take(&mut scope.element);
-        found.names_tasks = found.names_tasks
-            || (is_decisive_name(content) && classify(content) == NameClass::Task);
         if expected.is_none()
-            && is_decisive_name(content)
+            && is_name
             && (scope.bracket.is_some() || is_paired)
             && scope.class == NameClass::Neutral
         {
@@ -859,37 +851,23 @@ impl LineReader {
             .unwrap_or_else(|| match classify_sentence(&line.words) {
                 NameClass::Task if is_plain_id(content) => NameClass::Task,
                 NameClass::Secret => NameClass::Secret,
-                NameClass::Task | NameClass::Foreign | NameClass::Neutral
-                    if is_id_shape(content) && self.is_task() =>
-                {
-                    NameClass::Task
-                }
-                NameClass::Task | NameClass::Foreign | NameClass::Neutral => NameClass::Neutral,
+                _ if is_id_shape(content) && self.is_task() => NameClass::Task,
+                _ => NameClass::Neutral,
             });
-        self.html.next = NameClass::Neutral;
-        if expected.is_some() && self.take_slot_name(line, content, found) {
+        if expected.is_some()
+            && (self.slot_name(field, content, found)
+                || (class == NameClass::Neutral && self.try_defer(field, content)))
+        {
             return;
         }
-        if expected.is_some() && class == NameClass::Neutral && self.try_defer(line, content) {
-            return;
-        }
-        line.slot = None;
-        if expected.is_none()
+        let is_item = expected.is_none()
             && class == NameClass::Neutral
             && is_single_word(content)
-            && !line.is_prose
-        {
-            return self.list_item(line, content, found);
-        }
-        self.text_value(class, content, line.text, found);
-    }
-
-    /// Reads a quoted word of a line without names.
-    fn list_item<'a>(&mut self, line: &mut LineState<'a>, content: &'a str, found: &mut Findings) {
-        if is_id_shape(content) {
-            self.read_unnamed_id(line, content, 0, found);
-        } else {
-            line.others.push(content);
+            && !line.is_prose;
+        match is_id_shape(content) {
+            true if is_item => self.unnamed_id(line, content, found),
+            false if is_item => line.others.push(content),
+            _ => self.text_value(class, content, line.text, found),
         }
     }
 
@@ -907,59 +885,17 @@ impl LineReader {
             NameClass::Foreign if is_id_shape(bare) || is_plain_id(bare) => {
                 found.skip(SkipReason::Foreign, bare);
             }
-            NameClass::Foreign if is_single => {}
-            NameClass::Neutral if is_single => {
-                if is_id_shape(content) {
-                    found.add(content, Evidence::Shape, line);
-                }
+            NameClass::Neutral if is_single && is_id_shape(content) => {
+                found.add(content, Evidence::Shape, line);
             }
-            NameClass::Task | NameClass::Foreign | NameClass::Neutral if self.depth < MAX_DEPTH => {
-                let class = if class == NameClass::Task {
-                    class
-                } else {
-                    NameClass::Neutral
-                };
+            _ if !is_single && self.depth < MAX_DEPTH => {
+                let is_task = class == NameClass::Task;
+                let class = if is_task { class } else { NameClass::Neutral };
                 self.nested(class).read(&strip_controls(content), found);
             }
-            NameClass::Task | NameClass::Foreign | NameClass::Neutral => {}
+            _ => {}
         }
     }
-
-    /// Starts quoted text that continues in the next chunk.
-    fn open_quotation(&mut self, line: &mut LineState<'_>, content: &str, found: &mut Findings) {
-        let class = line.expected.take().unwrap_or(line.class);
-        let mut reader =
-            if class == NameClass::Secret || self.is_secret() || self.depth >= MAX_DEPTH {
-                OpenQuotation::Secret
-            } else {
-                OpenQuotation::Read(Box::new(self.nested(class)))
-            };
-        reader.push(content, found);
-        self.open_quotation = Some(reader);
-    }
-}
-
-impl WordContext {
-    fn new(token: &TextToken<'_>, next: Option<&TextToken<'_>>) -> Self {
-        let gap = next.map_or(0, |next| next.span.start - token.span.end);
-        let is_letters =
-            matches!(token.kind, TokenKind::Word(word) if word.chars().all(char::is_alphabetic));
-        let kind = next.map(|next| &next.kind);
-        Self {
-            start: token.span.start,
-            is_name: kind == Some(&TokenKind::Separator),
-            is_wrapper: match kind {
-                Some(TokenKind::Open(_)) => gap == 0,
-                Some(TokenKind::Text { .. }) => is_letters && gap <= 1,
-                _ => false,
-            },
-        }
-    }
-}
-
-/// Reports whether an unterminated quoted value may be cut off.
-fn may_be_truncated(content: &str) -> bool {
-    is_plain_id(content) && !is_hex_id(content)
 }
 
 /// Removes a YAML block indicator from a line, as in `key: |` or `key: !tag >-`.
@@ -997,29 +933,6 @@ fn add_named(value: NamedValue, word: &str, line: &str, found: &mut Findings) {
     }
 }
 
-impl OpenQuotation {
-    fn push(&mut self, content: &str, found: &mut Findings) {
-        let Self::Read(reader) = self else {
-            return found.add_secret(content);
-        };
-        let text = strip_controls(content);
-        let mut lines = text.split('\n').peekable();
-        while let Some(line) = lines.next() {
-            reader.read_line(line, lines.peek().is_some(), found);
-        }
-    }
-}
-
-fn is_single_word(content: &str) -> bool {
-    let content = content.trim();
-    !content.is_empty()
-        && content.chars().all(|c| {
-            is_id_character(c)
-                || matches!(c, '.' | '$' | '%' | '~' | '+')
-                || !c.is_ascii() && c.is_alphanumeric()
-        })
-}
-
 /// Returns the pieces of a word that could be ids, and whether each is part of a file name or link.
 fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
     let is_path = word.contains('/');
@@ -1037,59 +950,4 @@ fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
 fn last_chars(text: &str, count: usize) -> &str {
     let start = text.char_indices().rev().nth(count).map_or(0, |(at, _)| at);
     text.get(start..).unwrap_or(text)
-}
-
-/// Escapes of HTML, JSON and URLs.
-const MARKUP_ESCAPES: [(&str, &str); 23] = [
-    ("&quot;", "\""),
-    ("&#34;", "\""),
-    ("&#x22;", "\""),
-    ("&apos;", "'"),
-    ("&#39;", "'"),
-    ("&#x27;", "'"),
-    ("&lt;", "<"),
-    ("&gt;", ">"),
-    ("&nbsp;", " "),
-    ("&amp;", "&"),
-    ("\\u0026", "&"),
-    ("\\u003d", "="),
-    ("\\u0022", "\""),
-    ("%25", "%"),
-    ("%22", "\""),
-    ("%3A", ":"),
-    ("%3D", "="),
-    ("%26", "&"),
-    ("%3F", "?"),
-    ("%7B", "{"),
-    ("%7D", "}"),
-    ("%2C", ","),
-    ("%20", " "),
-];
-
-/// Resolves these escapes. Returns `None` if there are none.
-fn unescape_markup(text: &str) -> Option<String> {
-    if !text.contains(['&', '%', '\\']) {
-        return None;
-    }
-    let mut unescaped = String::with_capacity(text.len());
-    let mut is_changed = false;
-    let mut rest = text;
-    while let Some(at) = rest.find(['&', '%', '\\']) {
-        let (before, escape) = rest.split_at_checked(at)?;
-        unescaped.push_str(before);
-        let found = MARKUP_ESCAPES.iter().find(|(from, _)| {
-            escape
-                .get(..from.len())
-                .is_some_and(|prefix| prefix.eq_ignore_ascii_case(from))
-        });
-        let (replacement, length) = match found {
-            Some((from, to)) => (*to, from.len()),
-            None => (escape.get(..1)?, 1),
-        };
-        is_changed |= found.is_some();
-        unescaped.push_str(replacement);
-        rest = escape.get(length..)?;
-    }
-    unescaped.push_str(rest);
-    is_changed.then_some(unescaped)
 }

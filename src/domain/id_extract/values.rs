@@ -29,8 +29,19 @@ pub(super) enum NamedValue {
 }
 
 /// Reports whether an unquoted id may contain a character.
-pub(super) const fn is_id_character(c: char) -> bool {
+const fn is_id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// Reports whether a text is one word, as ids and placeholders are.
+pub(super) fn is_single_word(content: &str) -> bool {
+    let content = content.trim();
+    !content.is_empty()
+        && content.chars().all(|c| {
+            is_id_character(c)
+                || matches!(c, '.' | '$' | '%' | '~' | '+')
+                || !c.is_ascii() && c.is_alphanumeric()
+        })
 }
 
 /// Reports whether a word is 32 hexadecimal digits, with or without the dashes of a UUID.
