@@ -10,10 +10,11 @@ const MAX_SEQUENCE: usize = 4096;
 /// The longest HTML entity, in bytes.
 const MAX_ENTITY: usize = 10;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum TextEncoding {
     Utf8,
-    Utf16 { is_big_endian: bool },
+    /// With the byte order.
+    Utf16(fn([u8; 2]) -> u16),
 }
 
 /// An incremental decoder: chunks of bytes in, text out.
@@ -32,10 +33,9 @@ impl Decoder {
     /// Appends the complete characters of `bytes` to `text`.
     pub(super) fn push(&mut self, bytes: &[u8], text: &mut String) {
         self.pending.extend_from_slice(bytes);
-        if self.encoding.is_none() && needs_more_input(&self.pending) {
-            return;
+        if self.encoding.is_some() || !needs_more_input(&self.pending) {
+            self.decode(false, text);
         }
-        self.decode(false, text);
     }
 
     /// Decodes an incomplete end.
@@ -45,17 +45,14 @@ impl Decoder {
     }
 
     fn decode(&mut self, is_end: bool, text: &mut String) {
+        let pending = mem::take(&mut self.pending);
         let encoding = *self
             .encoding
-            .get_or_insert_with(|| detect_encoding(&self.pending));
-        let pending = mem::take(&mut self.pending);
+            .get_or_insert_with(|| detect_encoding(&pending));
+        let push = |c| self.filter.push(c, text);
         let rest = match encoding {
-            TextEncoding::Utf8 => decode_utf8(&pending, is_end, |c| self.filter.push(c, text)),
-            TextEncoding::Utf16 { is_big_endian } => {
-                decode_utf16(&pending, is_big_endian, is_end, |c| {
-                    self.filter.push(c, text);
-                })
-            }
+            TextEncoding::Utf8 => decode_utf8(&pending, is_end, push),
+            TextEncoding::Utf16(to_unit) => decode_utf16(&pending, to_unit, is_end, push),
         };
         self.pending = pending.get(rest..).unwrap_or_default().to_vec();
     }
@@ -72,53 +69,32 @@ fn needs_more_input(bytes: &[u8]) -> bool {
 
 /// Detects the encoding by the byte order mark, else by the positions of zeros.
 fn detect_encoding(bytes: &[u8]) -> TextEncoding {
-    match bytes {
-        [0xff, 0xfe, ..] => TextEncoding::Utf16 {
-            is_big_endian: false,
-        },
-        [0xfe, 0xff, ..] => TextEncoding::Utf16 {
-            is_big_endian: true,
-        },
-        _ => {
-            let (pairs, _) = bytes.get(..DETECTION_LEN).unwrap_or(bytes).as_chunks::<2>();
-            let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
-            match (zeros(0), zeros(1)) {
-                (0, low @ 2..) if 3 * low > pairs.len() => TextEncoding::Utf16 {
-                    is_big_endian: false,
-                },
-                (high @ 2.., 0) if 3 * high > pairs.len() => TextEncoding::Utf16 {
-                    is_big_endian: true,
-                },
-                _ => TextEncoding::Utf8,
-            }
-        }
+    let (pairs, _) = bytes.get(..DETECTION_LEN).unwrap_or(bytes).as_chunks::<2>();
+    let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
+    let are_many = |zeros: usize| zeros > 1 && 3 * zeros > pairs.len();
+    match (bytes, zeros(0), zeros(1)) {
+        ([0xff, 0xfe, ..], ..) => TextEncoding::Utf16(u16::from_le_bytes),
+        ([0xfe, 0xff, ..], ..) => TextEncoding::Utf16(u16::from_be_bytes),
+        (_, 0, low) if are_many(low) => TextEncoding::Utf16(u16::from_le_bytes),
+        (_, high, 0) if are_many(high) => TextEncoding::Utf16(u16::from_be_bytes),
+        _ => TextEncoding::Utf8,
     }
 }
 
 /// Passes each complete character to `push`. Returns the position of an incomplete one.
 fn decode_utf8(bytes: &[u8], is_end: bool, mut push: impl FnMut(char)) -> usize {
     let mut at = 0;
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let error = match str::from_utf8(rest) {
-            Ok(text) => {
-                text.chars().for_each(push);
-                return bytes.len();
-            }
-            Err(error) => error,
-        };
-        let valid = rest.get(..error.valid_up_to()).unwrap_or_default();
-        str::from_utf8(valid)
-            .unwrap_or_default()
-            .chars()
-            .for_each(&mut push);
-        at += valid.len();
-        if error.error_len().is_none() && !is_end {
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(&mut push);
+        at += chunk.valid().len();
+        let invalid = chunk.invalid();
+        let is_last = at + invalid.len() == bytes.len();
+        let is_cut = str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+        if is_last && is_cut && !is_end {
             return at;
         }
-        if let Some(byte) = bytes.get(at) {
-            push(char::from(*byte));
-        }
-        at += 1;
+        invalid.iter().copied().map(char::from).for_each(&mut push);
+        at += invalid.len();
     }
     at
 }
@@ -126,32 +102,20 @@ fn decode_utf8(bytes: &[u8], is_end: bool, mut push: impl FnMut(char)) -> usize 
 /// Passes each complete character to `push`. Returns the position of an incomplete one.
 fn decode_utf16(
     bytes: &[u8],
-    is_big_endian: bool,
+    to_unit: fn([u8; 2]) -> u16,
     is_end: bool,
     mut push: impl FnMut(char),
 ) -> usize {
     let (pairs, _) = bytes.as_chunks::<2>();
-    let units = pairs.iter().map(|pair| {
-        if is_big_endian {
-            u16::from_be_bytes(*pair)
-        } else {
-            u16::from_le_bytes(*pair)
-        }
-    });
     let mut at = 0;
-    for decoded in char::decode_utf16(units) {
-        match decoded {
-            Ok(c) => {
-                push(c);
-                at += 2 * c.len_utf16();
-            }
-            // The second half of a surrogate pair may be in the next chunk.
-            Err(_) if !is_end && at + 2 == pairs.len() * 2 => return at,
-            Err(_) => {
-                push(char::REPLACEMENT_CHARACTER);
-                at += 2;
-            }
+    for decoded in char::decode_utf16(pairs.iter().copied().map(to_unit)) {
+        // The second half of a surrogate pair may be in the next chunk.
+        if decoded.is_err() && !is_end && at + 2 == pairs.len() * 2 {
+            break;
         }
+        let c = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
+        push(c);
+        at += 2 * c.len_utf16();
     }
     at
 }
@@ -167,8 +131,6 @@ enum FilterState {
     Csi,
     /// In a string that BEL or ST ends: OSC, DCS, APC, PM, SOS.
     ControlString,
-    /// After ESC in such a string.
-    ControlStringEscape,
 }
 
 /// A filter that removes control sequences (ECMA-48, seven and eight bit) and invisible characters.
@@ -183,43 +145,32 @@ struct ControlFilter {
 
 impl ControlFilter {
     fn push(&mut self, c: char, text: &mut String) {
-        if self.state == FilterState::Text {
-            self.push_text(c, text);
-            return;
-        }
         if matches!(c, '\n' | '\r') || self.sequence.len() > MAX_SEQUENCE {
             self.finish(text);
-            self.push_text(c, text);
-            return;
         }
-        let was_string = self.state == FilterState::ControlString;
         self.state = match (self.state, c) {
-            (FilterState::Escape | FilterState::ControlStringEscape, '\\')
-            | (FilterState::ControlString, '\u{7}' | '\u{9c}') => FilterState::Text,
+            (FilterState::Text, _) => return self.push_text(c, text),
+            (FilterState::Escape, '\\') | (FilterState::ControlString, '\u{7}' | '\u{9c}') => {
+                self.sequence.clear();
+                FilterState::Text
+            }
             (FilterState::Escape, '[') | (FilterState::Csi, ' '..='?') => FilterState::Csi,
+            (FilterState::Csi, final_byte) => {
+                text.push_str(cursor_gap(final_byte));
+                FilterState::Text
+            }
             (FilterState::Escape, ']' | 'P' | 'X' | '^' | '_') => FilterState::ControlString,
             (FilterState::Escape, 'N' | 'O')
             | (FilterState::Escape | FilterState::Intermediate, ' '..='/') => {
                 FilterState::Intermediate
             }
-            (FilterState::Escape, '\u{1b}') => FilterState::Escape,
-            (FilterState::Csi, final_byte) => {
-                text.push_str(cursor_gap(final_byte));
-                FilterState::Text
-            }
-            (FilterState::ControlString, '\u{1b}') => FilterState::ControlStringEscape,
-            (FilterState::ControlString | FilterState::ControlStringEscape, _) => {
+            (FilterState::Escape | FilterState::ControlString, '\u{1b}') => FilterState::Escape,
+            (FilterState::ControlString, _) => {
+                self.sequence.push(c);
                 FilterState::ControlString
             }
-            (FilterState::Text | FilterState::Escape | FilterState::Intermediate, _) => {
-                FilterState::Text
-            }
+            (FilterState::Escape | FilterState::Intermediate, _) => FilterState::Text,
         };
-        if was_string && self.state == FilterState::ControlString {
-            self.sequence.push(c);
-        } else if self.state == FilterState::Text {
-            self.sequence.clear();
-        }
     }
 
     fn push_text(&mut self, c: char, text: &mut String) {

@@ -11,8 +11,8 @@ use super::{
 /// The most secrets, and the most skipped values, kept for comparison.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// The fewest returned ids that are remembered, so that a repetition nearby is not returned again.
-const MIN_REMEMBERED_IDS: usize = 32 * 1024;
+/// The most returned ids that are remembered, so that a repetition nearby is not returned again.
+const MAX_REMEMBERED_IDS: usize = 64 * 1024;
 
 /// The length from which a secret is also searched in the rest of the text, in bytes.
 const MIN_SECRET: usize = 16;
@@ -99,9 +99,8 @@ struct QueuedId {
 pub(super) struct Findings {
     queue: Vec<QueuedId>,
     queued: HashMap<TaskId, usize>,
-    /// Ids already returned, in two generations of which the older is dropped.
-    recent: HashSet<TaskId>,
-    older: HashSet<TaskId>,
+    /// Ids already returned.
+    returned: HashSet<TaskId>,
     secrets: HashSet<Box<str>>,
     /// Secrets from the caller, which no id may contain either.
     known_secrets: Vec<Box<str>>,
@@ -150,20 +149,19 @@ impl Findings {
             SkipReason::Secret => normalized(value),
             SkipReason::Placeholder | SkipReason::Foreign => value.into(),
         };
-        let is_new = if self.skipped_values.len() < MAX_REMEMBERED {
-            self.skipped_values.insert((kind, value))
-        } else {
-            !self.skipped_values.contains(&(kind, value))
-        };
-        let count = match kind {
-            SkipReason::Secret => &mut self.skipped.secrets,
-            SkipReason::Placeholder => {
-                self.names_tasks = true;
-                &mut self.skipped.placeholders
-            }
-            SkipReason::Foreign => &mut self.skipped.foreign,
-        };
-        *count += usize::from(is_new);
+        self.names_tasks |= kind == SkipReason::Placeholder;
+        let key = (kind, value);
+        if self.skipped_values.contains(&key) {
+            return;
+        }
+        match kind {
+            SkipReason::Secret => self.skipped.secrets += 1,
+            SkipReason::Placeholder => self.skipped.placeholders += 1,
+            SkipReason::Foreign => self.skipped.foreign += 1,
+        }
+        if self.skipped_values.len() < MAX_REMEMBERED {
+            self.skipped_values.insert(key);
+        }
     }
 
     /// Adds an id. If it was found before, the stronger evidence counts.
@@ -173,16 +171,15 @@ impl Findings {
             return self.add_secret(word);
         }
         self.names_tasks |= evidence == Evidence::Named;
-        if self.recent.contains(&id) || self.older.contains(&id) {
+        if self.returned.contains(&id) {
             return;
         }
-        if let Some(entry) = self.queued.get(&id).and_then(|at| self.queue.get_mut(*at)) {
-            if evidence < entry.evidence {
-                entry.evidence = evidence;
-                if self.wants_context {
-                    entry.context = context(line, word);
-                }
-            }
+        let at = *self.queued.entry(id.clone()).or_insert(self.queue.len());
+        let known = self.queue.get_mut(at);
+        if known
+            .as_ref()
+            .is_some_and(|known| known.evidence <= evidence)
+        {
             return;
         }
         let context = if self.wants_context {
@@ -190,12 +187,15 @@ impl Findings {
         } else {
             CleanText::line("", 0)
         };
-        self.queued.insert(id.clone(), self.queue.len());
-        self.queue.push(QueuedId {
+        let entry = QueuedId {
             id,
             evidence,
             context,
-        });
+        };
+        match known {
+            Some(known) => *known = entry,
+            None => self.queue.push(entry),
+        }
     }
 
     /// Records a word that is not an id, except symbols, options and list numbers.
@@ -243,8 +243,11 @@ impl Findings {
                 Evidence::Named | Evidence::Listed | Evidence::Shape => Certainty::Certain,
                 Evidence::Suspicious => Certainty::Suspicious,
             };
+            if self.returned.len() >= MAX_REMEMBERED_IDS {
+                self.returned.clear();
+            }
             if certainty == Certainty::Certain {
-                self.remember_id(&entry.id);
+                self.returned.insert(entry.id.clone());
             }
             found.push(FoundId {
                 id: entry.id,
@@ -253,13 +256,6 @@ impl Findings {
             });
         }
         found
-    }
-
-    fn remember_id(&mut self, id: &TaskId) {
-        if self.recent.len() >= MIN_REMEMBERED_IDS {
-            self.older = std::mem::take(&mut self.recent);
-        }
-        self.recent.insert(id.clone());
     }
 }
 
@@ -272,23 +268,19 @@ fn normalized(secret: &str) -> Box<str> {
 /// Returns the words around an id: only names and plain words, as anything else may be a secret.
 fn context(line: &str, word: &str) -> CleanText {
     let (before, after) = line.split_once(word).unwrap_or((line, ""));
-    let start = before
-        .char_indices()
-        .rev()
-        .take(MAX_CONTEXT)
-        .last()
-        .map_or(before.len(), |(at, _)| at);
-    let end = after
-        .char_indices()
-        .nth(MAX_CONTEXT)
-        .map_or(after.len(), |(at, _)| at);
-    let before = before.get(start..).unwrap_or_default();
-    let cut = before
-        .find(|c: char| !c.is_alphanumeric())
-        .filter(|_| start > 0);
-    let before = before.get(cut.unwrap_or(0)..).unwrap_or_default();
-    let after = after.get(..end).unwrap_or_default();
-    if !format!("{before}{after}").contains(char::is_alphanumeric) {
+    let start = before.char_indices().rev().nth(MAX_CONTEXT - 1);
+    let end = after.char_indices().nth(MAX_CONTEXT);
+    let mut before = before
+        .get(start.map_or(0, |(at, _)| at)..)
+        .unwrap_or(before);
+    if start.is_some_and(|(at, _)| at > 0) {
+        // The first word may be cut.
+        before = before.trim_start_matches(char::is_alphanumeric);
+    }
+    let after = after
+        .get(..end.map_or(after.len(), |(at, _)| at))
+        .unwrap_or(after);
+    if !before.contains(char::is_alphanumeric) && !after.contains(char::is_alphanumeric) {
         return CleanText::line("", 0);
     }
     let (before, after) = (redact_values(before), redact_values(after));
@@ -300,9 +292,9 @@ fn context(line: &str, word: &str) -> CleanText {
 pub(super) fn redact_values(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut before = String::new();
-    for part in text.split_inclusive(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {
-        let word =
-            part.trim_end_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
+    let is_end = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'));
+    for part in text.split_inclusive(is_end) {
+        let word = part.trim_end_matches(is_end);
         let is_secret = ends_with_secret_name(&before);
         let is_plain = word.chars().count() <= MAX_CONTEXT_WORD
             && (word.len() < 8 || !word.contains(|c: char| c.is_ascii_digit()));

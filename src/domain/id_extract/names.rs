@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, sync::OnceLock};
 
+use NameClass::{Foreign, Neutral, Secret, Task};
+
 /// The kind of value that a name announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum NameClass {
@@ -146,7 +148,7 @@ pub(super) fn classify(name: &str) -> NameClass {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     let is_short = name.is_ascii() && letters.take(3).count() < 3;
     if name.len() > 80 || (is_short && !name.starts_with('-')) {
-        return NameClass::Neutral;
+        return Neutral;
     }
     let words = split_words(name);
     let joined = words.concat();
@@ -157,7 +159,7 @@ pub(super) fn classify(name: &str) -> NameClass {
         || SECRET_PIECES.words().any(|piece| joined.contains(piece))
         || joined.ends_with("key")
     {
-        return NameClass::Secret;
+        return Secret;
     }
     let numberless = joined.trim_end_matches(|c: char| c.is_ascii_digit());
     let qualifiers: Vec<_> = TASK_NAMES
@@ -166,7 +168,7 @@ pub(super) fn classify(name: &str) -> NameClass {
         .collect();
     let is_task = |qualifier: &&str| qualifier.is_empty() || TASK_PREFIXES.has(qualifier);
     if qualifiers.iter().any(is_task) {
-        return NameClass::Task;
+        return Task;
     }
     let first = words.first().filter(|_| !qualifiers.is_empty());
     let is_other_task = qualifiers
@@ -176,37 +178,33 @@ pub(super) fn classify(name: &str) -> NameClass {
     let is_other_id =
         words.len() > 1 && words.last().is_some_and(|last| ID_WORDS.has(last)) && !has(&TASK_WORDS);
     if is_other_task || is_other_id || has(&FOREIGN_WORDS) {
-        return NameClass::Foreign;
+        return Foreign;
     }
-    NameClass::Neutral
+    Neutral
 }
 
 /// Classifies the words before a separator or a value. The last few are the name: "the Task ID",
 /// "external task id".
 pub(super) fn classify_words(words: &[&str]) -> NameClass {
     let Some((last, before)) = words.split_last() else {
-        return NameClass::Neutral;
+        return Neutral;
     };
     let alone = classify(last);
     let Some((previous, before)) = before.split_last() else {
         return alone;
     };
     match (alone, classify(&format!("{previous} {last}"))) {
-        (NameClass::Secret, _) | (_, NameClass::Secret) => NameClass::Secret,
-        (_, NameClass::Task) => {
+        (Secret, _) | (_, Secret) => Secret,
+        (_, Task) => {
             let qualifier = before.last().map(|word| split_words(word).concat());
             if qualifier.is_some_and(|word| FOREIGN_QUALIFIERS.has(&word)) {
-                NameClass::Foreign
+                Foreign
             } else {
-                NameClass::Task
+                Task
             }
         }
-        (NameClass::Task, NameClass::Foreign) => NameClass::Foreign,
-        (NameClass::Neutral, NameClass::Foreign)
-            if is_id_word(last) && !FILLER_WORDS.has(previous) =>
-        {
-            NameClass::Foreign
-        }
+        (Task, Foreign) => Foreign,
+        (Neutral, Foreign) if is_id_word(last) && !FILLER_WORDS.has(previous) => Foreign,
         _ => alone,
     }
 }
@@ -225,7 +223,7 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
             .last()
             .is_some_and(|last| CREDENTIAL_OPTIONS.has(last))
     {
-        return NameClass::Secret;
+        return Secret;
     }
     let mut named = words;
     while let Some((last, before)) = named.split_last()
@@ -234,13 +232,13 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
         named = before;
     }
     let Some((last, before)) = named.split_last() else {
-        return NameClass::Neutral;
+        return Neutral;
     };
     let class = classify_words(named);
     // "Die Task-ID lautet 774d…": the verb may be in any language.
-    let is_task = TASK_VERBS.has(last) || classify_words(before) == NameClass::Task;
-    if class == NameClass::Neutral && is_task {
-        return NameClass::Task;
+    let is_task = TASK_VERBS.has(last) || classify_words(before) == Task;
+    if class == Neutral && is_task {
+        return Task;
     }
     class
 }
@@ -265,7 +263,7 @@ pub(super) fn is_value_slot(name: &str) -> bool {
 pub(super) fn is_decisive_name(text: &str) -> bool {
     !text.contains(|c: char| c.is_ascii_digit() || "=:/?,\"'".contains(c))
         && text.split_whitespace().count() <= 3
-        && classify(text) != NameClass::Neutral
+        && classify(text) != Neutral
 }
 
 /// Reports whether a header has only credentials up to the end of its line.
@@ -286,7 +284,7 @@ pub(super) fn ends_with_secret_name(before: &str) -> bool {
         .rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')))
         .filter(|word| !word.is_empty())
         .find_map(|word| {
-            let is_secret = classify(word) == NameClass::Secret;
+            let is_secret = classify(word) == Secret;
             (is_secret || !precedes_secret(word)).then_some(is_secret)
         })
         .unwrap_or_default()

@@ -4,7 +4,8 @@ use super::{
     decode::{strip_broken_colours, strip_controls, unescape_markup},
     findings::{Evidence, Findings, SkipReason},
     names::{
-        NameClass, WordList, classify, classify_sentence, classify_words, ends_with_secret_name,
+        NameClass::{self, Foreign, Neutral, Secret, Task},
+        WordList, classify, classify_sentence, classify_words, ends_with_secret_name,
         is_credential_header, is_decisive_name, is_id_word, is_name_slot, is_value_slot,
         mentions_secret, precedes_secret,
     },
@@ -130,11 +131,10 @@ impl<'a> LineState<'a> {
         };
         let gap = next.span.start - token.span.end;
         let is_letters = |word: &str| word.chars().all(char::is_alphabetic);
-        match next.kind {
-            TokenKind::Open(_) => gap == 0,
-            TokenKind::Text { .. } => gap <= 1 && token.kind.content().is_some_and(is_letters),
-            _ => false,
+        if matches!(next.kind, TokenKind::Text { .. }) {
+            return gap <= 1 && token.kind.content().is_some_and(is_letters);
         }
+        gap == 0 && matches!(next.kind, TokenKind::Open(_))
     }
 }
 
@@ -266,7 +266,7 @@ impl LineReader {
         };
         for (class, cell) in cells.iter().flatten() {
             let is_secret = self.is_secret();
-            let class = if is_secret { NameClass::Secret } else { *class };
+            let class = if is_secret { Secret } else { *class };
             self.text_value(class, cell, text, found);
         }
         cells.is_some() || self.table.is_some()
@@ -281,14 +281,14 @@ impl LineReader {
         self.scope().is_credential_header = false;
         let text = without_block_indicator(text);
         if let Some(section) = section_name(text).filter(|_| self.scopes.is_empty()) {
-            self.is_secret_section = classify(section) == NameClass::Secret;
+            self.is_secret_section = classify(section) == Secret;
         }
         let tokens = tokenize(text);
         let mut line = LineState {
             text,
             tokens: &tokens,
             is_in_secret: self.is_secret_section,
-            expected: (self.class != NameClass::Neutral).then_some(self.class),
+            expected: (self.class != Neutral).then_some(self.class),
             ..LineState::default()
         };
         self.begin_block(&mut line, indent, is_item);
@@ -322,7 +322,7 @@ impl LineReader {
         if !is_lone_name(&words) && (block.is_fresh || is_within) {
             line.expected = Some(block.class);
             line.class = block.class;
-            line.is_in_secret |= block.class == NameClass::Secret && indent > block.indent;
+            line.is_in_secret |= block.class == Secret && indent > block.indent;
             block.is_fresh = false;
             self.block = Some(block);
         }
@@ -345,9 +345,9 @@ impl LineReader {
         {
             classify_words(&line.words)
         } else {
-            NameClass::Neutral
+            Neutral
         };
-        if class != NameClass::Neutral {
+        if class != Neutral {
             self.block = Some(NameBlock {
                 class,
                 indent,
@@ -399,7 +399,7 @@ impl LineReader {
             } if !is_whole && self.depth < MAX_DEPTH => {
                 let class = line.expected.take().unwrap_or(line.class);
                 let is_secret = self.is_secret();
-                let class = if is_secret { NameClass::Secret } else { class };
+                let class = if is_secret { Secret } else { class };
                 let mut reader = self.nested(class);
                 reader.read_part(content, found);
                 self.open_quotation = Some(Box::new(reader));
@@ -407,10 +407,7 @@ impl LineReader {
             TokenKind::Text {
                 content,
                 is_open: true,
-            } if line.expected == Some(NameClass::Task)
-                && is_plain_id(content)
-                && !is_hex_id(content) =>
-            {
+            } if line.expected == Some(Task) && is_plain_id(content) && !is_hex_id(content) => {
                 // It may be cut off.
                 found.add(content, Evidence::Suspicious, line.text);
             }
@@ -420,13 +417,13 @@ impl LineReader {
             TokenKind::Close(_) => self.close(line, found),
             TokenKind::Comma => self.comma(line),
             TokenKind::Break => {
-                (line.expected, line.class) = (None, NameClass::Neutral);
+                (line.expected, line.class) = (None, Neutral);
                 line.words.clear();
                 self.scope().names = None;
             }
             TokenKind::Tag(tag) => self.tag(line, tag, found),
             TokenKind::Template => {
-                if line.expected.take() == Some(NameClass::Task) {
+                if line.expected.take() == Some(Task) {
                     let token = line.tokens.get(line.at);
                     let template = token.and_then(|token| line.text.get(token.span.clone()));
                     found.skip(SkipReason::Placeholder, template.unwrap_or_default());
@@ -437,21 +434,18 @@ impl LineReader {
     }
 
     fn scope(&mut self) -> &mut BracketScope {
-        match self.scopes.last_mut() {
-            Some(scope) => scope,
-            None => &mut self.root,
-        }
+        self.scopes.last_mut().unwrap_or(&mut self.root)
     }
 
     /// Reports whether the current text or a bracket around it belongs to a secret.
     fn is_secret(&self) -> bool {
-        let is_secret = |scope: &BracketScope| scope.class == NameClass::Secret;
-        self.class == NameClass::Secret || self.scopes.iter().any(is_secret)
+        let is_secret = |scope: &BracketScope| scope.class == Secret;
+        self.class == Secret || self.scopes.iter().any(is_secret)
     }
 
     /// Reports whether a bracket around the current text has the name of a task.
     fn is_task(&self) -> bool {
-        let is_task = |scope: &BracketScope| scope.class == NameClass::Task;
+        let is_task = |scope: &BracketScope| scope.class == Task;
         self.scopes.iter().any(is_task)
     }
 
@@ -464,27 +458,24 @@ impl LineReader {
         };
         let mut class = classify_words(&words);
         let is_quoted = matches!(line.previous(), Some(TokenKind::Text { .. }));
-        if class == NameClass::Secret && !is_quoted && is_credential_header(name) {
+        if class == Secret && !is_quoted && is_credential_header(name) {
             self.scope().is_credential_header = true;
         }
         // A complete task name still counts, because some names only look like those of secrets.
         let is_secret = self.is_secret()
             || self.scope().is_credential_header
             || line.is_in_secret
-            || (class == NameClass::Neutral && mentions_secret(&words));
-        let is_value = class == NameClass::Neutral && is_value_slot(name);
-        if is_secret && class != NameClass::Task {
-            class = NameClass::Secret;
-        } else if is_value && self.scope().slot != NameClass::Neutral {
+            || (class == Neutral && mentions_secret(&words));
+        let is_value = class == Neutral && is_value_slot(name);
+        if is_secret && class != Task {
+            class = Secret;
+        } else if is_value && self.scope().slot != Neutral {
             class = self.scope().slot;
         } else if is_value && self.is_task() {
-            class = NameClass::Task;
-        } else if class == NameClass::Neutral
-            && is_id_word(name)
-            && self.scope().class == NameClass::Foreign
-        {
+            class = Task;
+        } else if class == Neutral && is_id_word(name) && self.scope().class == Foreign {
             // `"user": {"id": …}`.
-            class = NameClass::Foreign;
+            class = Foreign;
         }
         line.field = name;
         line.expected = Some(class);
@@ -511,26 +502,26 @@ impl LineReader {
             ..BracketScope::default()
         });
         line.words.clear();
-        line.class = NameClass::Neutral;
+        line.class = Neutral;
         line.is_prose |= bracket == '{';
     }
 
     fn close(&mut self, line: &mut LineState<'_>, found: &mut Findings) {
         let mut scope = self.scopes.pop().unwrap_or_default();
         let names = scope.names.take().unwrap_or_default();
-        let is_relevant = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+        let is_relevant = |class: &NameClass| matches!(class, Task | Secret);
         if names.len() > 1 && names.iter().any(is_relevant) {
-            found.names_tasks |= names.contains(&NameClass::Task);
+            found.names_tasks |= names.contains(&Task);
             self.columns = names;
         }
-        (line.expected, line.class) = (None, NameClass::Neutral);
+        (line.expected, line.class) = (None, Neutral);
         line.words.clear();
         match (scope.bracket, line.next()) {
             // `["taskId"] =>`, `headers['Authorization'] =`.
             (Some('['), Some(TokenKind::Separator)) => line.words.extend(line.bracketed()),
             // A type before the value: `string(32) "…"`, `(string) (len=32) "…"`.
             (Some('('), Some(TokenKind::Text { .. } | TokenKind::Open('(')))
-                if scope.class != NameClass::Neutral =>
+                if scope.class != Neutral =>
             {
                 line.expected = Some(scope.class);
             }
@@ -554,7 +545,7 @@ impl LineReader {
             .unwrap_or((inner.trim_end_matches('/'), ""));
         let name = name.rsplit(':').next().unwrap_or(name);
         let before = classify_words(&line.words);
-        let is_named = matches!(before, NameClass::Task | NameClass::Secret);
+        let is_named = matches!(before, Task | Secret);
         line.is_prose = true;
         match name.to_lowercase().as_str() {
             "table" => {
@@ -573,7 +564,7 @@ impl LineReader {
                 return;
             }
             "td" | "th" | "cell" | "table-cell" if is_closing => {
-                found.names_tasks |= before == NameClass::Task;
+                found.names_tasks |= before == Task;
                 self.comma(line);
                 // The cell may name the next one.
                 self.scope().element = before;
@@ -585,7 +576,7 @@ impl LineReader {
             line.expected = Some(before);
             line.words.clear();
         }
-        let mut class = NameClass::Neutral;
+        let mut class = Neutral;
         if !attributes.trim().is_empty() && self.depth < MAX_DEPTH {
             let mut reader = self.nested(self.class);
             reader.scopes.push(BracketScope {
@@ -603,19 +594,17 @@ impl LineReader {
         if is_closing && !is_formatting && !is_named {
             line.expected = None;
         } else if !is_closing && !is_formatting {
-            if line.expected == Some(NameClass::Task)
-                && line.previous() == Some(&TokenKind::Separator)
-            {
+            if line.expected == Some(Task) && line.previous() == Some(&TokenKind::Separator) {
                 line.expected = None;
                 found.skip(SkipReason::Placeholder, tag);
             }
             // `<taskId>…</taskId>`.
-            if class == NameClass::Neutral && !is_name_slot(name) {
+            if class == Neutral && !is_name_slot(name) {
                 class = classify(name);
             }
             if tag.ends_with('/') {
                 line.expected = None;
-            } else if class != NameClass::Neutral {
+            } else if class != Neutral {
                 line.expected = Some(class);
             }
         }
@@ -630,8 +619,8 @@ impl LineReader {
 
     /// Reads the deferred values of an object.
     fn resolve(&mut self, scope: BracketScope, found: &mut Findings) {
-        let class = if scope.class == NameClass::Secret || self.is_secret() {
-            NameClass::Secret
+        let class = if scope.class == Secret || self.is_secret() {
+            Secret
         } else {
             scope.slot
         };
@@ -643,8 +632,7 @@ impl LineReader {
     /// Reads a word: part of a name, a value, or a word of a sentence.
     fn word<'a>(&mut self, line: &mut LineState<'a>, word: &'a str, found: &mut Findings) {
         let trimmed = word.trim_matches(['.', '/', '+', '@']);
-        let is_value =
-            is_hex_id(trimmed) || (line.expected == Some(NameClass::Task) && is_plain_id(trimmed));
+        let is_value = is_hex_id(trimmed) || (line.expected == Some(Task) && is_plain_id(trimmed));
         if line.next() == Some(&TokenKind::Separator) && !is_value {
             let name = word.rsplit('/').next().unwrap_or(word);
             let parts = name.split('.').filter(|part| !part.is_empty());
@@ -665,25 +653,21 @@ impl LineReader {
         let Some(class) = class.filter(|_| !is_header) else {
             return self.unnamed_word(line, word, found);
         };
-        if (class == NameClass::Secret && precedes_secret(word))
-            || (class != NameClass::Neutral && line.is_wrapper())
-        {
+        if (class == Secret && precedes_secret(word)) || (class != Neutral && line.is_wrapper()) {
             return;
         }
         line.expected = None;
         let field = std::mem::take(&mut line.field);
         if self.slot_name(field, word, found)
-            || (class == NameClass::Neutral
-                && is_id_shape(trimmed)
-                && self.try_defer(field, trimmed))
+            || (class == Neutral && is_id_shape(trimmed) && self.try_defer(field, trimmed))
         {
             return;
         }
         match class {
-            NameClass::Secret => found.add_secret(word),
-            NameClass::Task => add_named(values::unquoted(trimmed), word, line.text, found),
-            NameClass::Foreign if is_id_shape(trimmed) => found.skip(SkipReason::Foreign, trimmed),
-            NameClass::Foreign | NameClass::Neutral => self.unnamed_word(line, word, found),
+            Secret => found.add_secret(word),
+            Task => add_named(values::unquoted(trimmed), word, line.text, found),
+            Foreign if is_id_shape(trimmed) => found.skip(SkipReason::Foreign, trimmed),
+            Foreign | Neutral => self.unnamed_word(line, word, found),
         }
     }
 
@@ -711,7 +695,7 @@ impl LineReader {
     /// Returns the class of a list element without a name.
     fn class_of_element(&mut self, element: NameClass) -> Option<NameClass> {
         if self.is_secret() {
-            return Some(NameClass::Secret);
+            return Some(Secret);
         }
         let scope = self.scope();
         let (class, at) = (scope.class, scope.commas);
@@ -719,7 +703,7 @@ impl LineReader {
         let column = self.columns.get(at).copied().filter(|_| is_row);
         [element, class, column.unwrap_or_default()]
             .into_iter()
-            .find(|class| *class != NameClass::Neutral)
+            .find(|class| *class != Neutral)
     }
 
     /// Applies the value of a `"name"` field to the value beside it. Reports whether it was a name.
@@ -729,9 +713,9 @@ impl LineReader {
             return false;
         }
         let class = classify(value);
-        found.names_tasks |= class == NameClass::Task;
+        found.names_tasks |= class == Task;
         let scope = self.scope();
-        if class != NameClass::Neutral {
+        if class != Neutral {
             scope.slot = class;
             for content in std::mem::take(&mut scope.deferred) {
                 self.text_value(class, &content, &content, found);
@@ -767,44 +751,44 @@ impl LineReader {
         let trimmed = word.trim_matches(['.', '/', '+', '@']);
         if is_plain_id(trimmed) {
             let class = classify_words(&line.words);
-            if class == NameClass::Task || line.class == NameClass::Task {
+            if class == Task || line.class == Task {
                 return add_named(values::unquoted(trimmed), word, line.text, found);
             }
-            if class == NameClass::Secret || self.is_secret() {
+            if class == Secret || self.is_secret() {
                 return found.add_secret(trimmed);
             }
         }
-        if line.class != NameClass::Task && !precedes_secret(word) {
-            line.class = NameClass::Neutral;
+        if line.class != Task && !precedes_secret(word) {
+            line.class = Neutral;
         }
         line.others.push(trimmed);
         if line.words.len() == MAX_WORDS {
             line.words.remove(0);
         }
         line.words.push(word);
-        found.names_tasks = found.names_tasks || classify_words(&line.words) == NameClass::Task;
+        found.names_tasks = found.names_tasks || classify_words(&line.words) == Task;
     }
 
     /// Reads a word with the shape of an id, without a name directly before it.
     fn unnamed_id<'a>(&mut self, line: &mut LineState<'a>, id: &'a str, found: &mut Findings) {
         let class = if self.is_secret() || self.scope().is_credential_header {
-            NameClass::Secret
+            Secret
         } else {
             match (line.class, classify_sentence(&line.words)) {
-                (NameClass::Neutral, NameClass::Neutral) if self.is_task() => NameClass::Task,
-                (NameClass::Neutral, class) | (_, class @ NameClass::Secret) | (class, _) => class,
+                (Neutral, Neutral) if self.is_task() => Task,
+                (Neutral, class) | (_, class @ Secret) | (class, _) => class,
             }
         };
         line.words.clear();
-        if class != NameClass::Neutral {
+        if class != Neutral {
             line.class = class;
         }
         match class {
-            NameClass::Secret => found.add_secret(id),
-            NameClass::Foreign => found.skip(SkipReason::Foreign, id),
-            NameClass::Task => found.add(id, Evidence::Named, line.text),
-            NameClass::Neutral if self.follows_secret_name(line) => found.add_secret(id),
-            NameClass::Neutral => {
+            Secret => found.add_secret(id),
+            Foreign => found.skip(SkipReason::Foreign, id),
+            Task => found.add(id, Evidence::Named, line.text),
+            Neutral if self.follows_secret_name(line) => found.add_secret(id),
+            Neutral => {
                 line.unnamed.push(id);
                 found.add(id, Evidence::Shape, line.text);
             }
@@ -832,7 +816,7 @@ impl LineReader {
         let expected = line.expected.take();
         let field = std::mem::take(&mut line.field);
         let is_name = is_decisive_name(content);
-        found.names_tasks |= is_name && classify(content) == NameClass::Task;
+        found.names_tasks |= is_name && classify(content) == Task;
         let is_paired = matches!(next, Some(TokenKind::Text { .. }))
             || (next.is_none() && line.words.is_empty() && !line.is_prose);
         let scope = self.scope();
@@ -840,7 +824,7 @@ impl LineReader {
         if expected.is_none()
             && is_name
             && (scope.bracket.is_some() || is_paired)
-            && scope.class == NameClass::Neutral
+            && scope.class == Neutral
         {
             // The name of the next element.
             scope.element = classify(content);
@@ -849,21 +833,19 @@ impl LineReader {
         let class = expected
             .or_else(|| self.class_of_element(element))
             .unwrap_or_else(|| match classify_sentence(&line.words) {
-                NameClass::Task if is_plain_id(content) => NameClass::Task,
-                NameClass::Secret => NameClass::Secret,
-                _ if is_id_shape(content) && self.is_task() => NameClass::Task,
-                _ => NameClass::Neutral,
+                Task if is_plain_id(content) => Task,
+                Secret => Secret,
+                Task | Foreign | Neutral if is_id_shape(content) && self.is_task() => Task,
+                Task | Foreign | Neutral => Neutral,
             });
         if expected.is_some()
             && (self.slot_name(field, content, found)
-                || (class == NameClass::Neutral && self.try_defer(field, content)))
+                || (class == Neutral && self.try_defer(field, content)))
         {
             return;
         }
-        let is_item = expected.is_none()
-            && class == NameClass::Neutral
-            && is_single_word(content)
-            && !line.is_prose;
+        let is_item =
+            expected.is_none() && class == Neutral && is_single_word(content) && !line.is_prose;
         match is_id_shape(content) {
             true if is_item => self.unnamed_id(line, content, found),
             false if is_item => line.others.push(content),
@@ -878,22 +860,22 @@ impl LineReader {
         // `'"33a6…"'`, `W/"33a6…"`.
         let bare = content.trim_start_matches("W/").trim_matches(['"', '\'']);
         match class {
-            NameClass::Secret => found.add_secret(content),
-            NameClass::Task if is_single => {
+            Secret => found.add_secret(content),
+            Task if is_single => {
                 add_named(values::quoted(content), content, line, found);
             }
-            NameClass::Foreign if is_id_shape(bare) || is_plain_id(bare) => {
+            Foreign if is_id_shape(bare) || is_plain_id(bare) => {
                 found.skip(SkipReason::Foreign, bare);
             }
-            NameClass::Neutral if is_single && is_id_shape(content) => {
+            Neutral if is_single && is_id_shape(content) => {
                 found.add(content, Evidence::Shape, line);
             }
-            _ if !is_single && self.depth < MAX_DEPTH => {
-                let is_task = class == NameClass::Task;
-                let class = if is_task { class } else { NameClass::Neutral };
+            Task | Foreign | Neutral if !is_single && self.depth < MAX_DEPTH => {
+                let is_task = class == Task;
+                let class = if is_task { class } else { Neutral };
                 self.nested(class).read(&strip_controls(content), found);
             }
-            _ => {}
+            Task | Foreign | Neutral => {}
         }
     }
 }
@@ -922,7 +904,7 @@ fn section_name(text: &str) -> Option<&str> {
 
 /// Reports whether a line is just the name of a task id or of a secret.
 fn is_lone_name(words: &[&str]) -> bool {
-    words.len() <= 3 && matches!(classify_words(words), NameClass::Task | NameClass::Secret)
+    words.len() <= 3 && matches!(classify_words(words), Task | Secret)
 }
 
 /// Adds a value with the name of a task id.

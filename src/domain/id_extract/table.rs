@@ -14,6 +14,8 @@ const MAX_HEADER: usize = 40;
 /// The longest header line, in bytes.
 const MAX_HEADER_LINE: usize = 2000;
 
+const BARS: [char; 4] = ['|', '│', '┃', '║'];
+
 /// The delimiter between cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Delimiter {
@@ -25,6 +27,43 @@ enum Delimiter {
     DoubleBar,
     /// Two spaces or more.
     Gap,
+}
+
+impl Delimiter {
+    const ALL: [Self; 6] = [
+        Self::Char(','),
+        Self::Char(';'),
+        Self::Char('\t'),
+        Self::DoubleBar,
+        Self::Bar,
+        Self::Gap,
+    ];
+
+    /// Splits a line into cells. `None` if it has too few: one between bars, else two.
+    fn cells(self, line: &str) -> Option<Vec<String>> {
+        let line = line.trim_end();
+        let cell = |text: &str| text.trim().to_owned();
+        match self {
+            Self::Char(delimiter) => line
+                .contains(delimiter)
+                .then(|| split_quoted(line, delimiter)),
+            Self::Bar => {
+                let line = line.trim_start();
+                let inner = line.strip_prefix(BARS).unwrap_or(line);
+                let inner = inner.strip_suffix(BARS).unwrap_or(inner);
+                let is_row = inner.contains(BARS) || inner.len() + 2 <= line.len();
+                is_row.then(|| inner.split(BARS).map(cell).collect())
+            }
+            Self::DoubleBar => {
+                let single = line.replace("||", "|").replace("!!", "|");
+                Self::Bar.cells(single.trim_start().trim_start_matches('!'))
+            }
+            Self::Gap => {
+                let cells = line.split("  ").filter(|text| !text.trim().is_empty());
+                Some(cells.map(cell).collect()).filter(|cells: &Vec<_>| cells.len() > 1)
+            }
+        }
+    }
 }
 
 /// A table with a column for task ids or secrets.
@@ -53,50 +92,36 @@ pub(super) enum Row {
 impl Table {
     /// Parses a header line.
     pub(super) fn from_header(line: &str) -> Option<Self> {
-        if line.len() > MAX_HEADER_LINE {
-            return None;
-        }
-        let delimiters = [
-            Delimiter::Char(','),
-            Delimiter::Char(';'),
-            Delimiter::Char('\t'),
-            Delimiter::DoubleBar,
-            Delimiter::Bar,
-            Delimiter::Gap,
-        ];
-        let tag = line.strip_prefix('<').and_then(|tag| tag.split_once('>'));
-        let line = tag.map_or(line, |(_, content)| content);
         let is_doubled = line.contains("||") || line.contains("!!");
-        let delimiters = delimiters
+        let is_header = |header: &String| {
+            header.len() <= MAX_HEADER
+                && !is_plain_id(header)
+                && header.contains('(') == header.contains(')')
+                && !header.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
+                && header.split_whitespace().count() <= 3
+        };
+        let is_relevant = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+        Delimiter::ALL
             .into_iter()
-            .filter(|delimiter| is_doubled || *delimiter != Delimiter::DoubleBar);
-        delimiters.into_iter().find_map(|delimiter| {
-            let headers = delimiter.is_in(line).then(|| delimiter.cells(line))??;
-            let is_header = |header: &String| {
-                header.len() <= MAX_HEADER
-                    && !is_plain_id(header)
-                    && header.contains('(') == header.contains(')')
-                    && !header.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
-                    && header.split_whitespace().count() <= 3
-            };
-            if headers.len() < delimiter.min_cells() || !headers.iter().all(is_header) {
-                return None;
-            }
-            let columns: Vec<_> = headers.iter().map(|header| classify(header)).collect();
-            let is_relevant =
-                |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
-            let slots = headers
-                .iter()
-                .position(|header| is_name_slot(header))
-                .zip(headers.iter().position(|header| is_value_slot(header)));
-            (columns.iter().any(is_relevant) || slots.is_some()).then_some(Self {
-                delimiter,
-                columns,
-                slots,
-                open_row: String::new(),
-                header: line.to_owned(),
+            .filter(|delimiter| is_doubled || *delimiter != Delimiter::DoubleBar)
+            .filter(|_| line.len() <= MAX_HEADER_LINE)
+            .find_map(|delimiter| {
+                let headers = delimiter.cells(line)?;
+                if !headers.iter().all(is_header) {
+                    return None;
+                }
+                let columns: Vec<_> = headers.iter().map(|header| classify(header)).collect();
+                let name = headers.iter().position(|header| is_name_slot(header));
+                let value = headers.iter().position(|header| is_value_slot(header));
+                let slots = name.zip(value);
+                (columns.iter().any(is_relevant) || slots.is_some()).then(|| Self {
+                    delimiter,
+                    columns,
+                    slots,
+                    open_row: String::new(),
+                    header: line.to_owned(),
+                })
             })
-        })
     }
 
     /// Returns a table for rows that follow a list of names, as in a `PostgreSQL` dump.
@@ -131,93 +156,45 @@ impl Table {
             self.open_row = row;
             return Row::Nothing;
         }
-        let Some(mut cells) = self.delimiter.cells(&row) else {
-            return Row::End;
-        };
         // A value as wide as its column is followed by a single space.
         let words = row.split_whitespace();
-        if self.delimiter == Delimiter::Gap && words.clone().count() == self.columns.len() {
-            cells = words.map(str::to_owned).collect();
-        }
+        let is_words =
+            self.delimiter == Delimiter::Gap && words.clone().count() == self.columns.len();
+        let cells = if is_words {
+            Some(words.map(str::to_owned).collect())
+        } else {
+            self.delimiter.cells(&row)
+        };
         // The last cells may be missing. More cells than headers are text with commas.
-        let is_text =
-            cells.len() > self.columns.len() && !cells.iter().any(|cell| is_id_shape(cell));
-        if cells.len() < self.delimiter.min_cells() || is_text {
+        let is_row = |cells: &Vec<String>| {
+            cells.len() <= self.columns.len() || cells.iter().any(|cell| is_id_shape(cell))
+        };
+        let Some(cells) = cells.filter(is_row) else {
             return Row::End;
-        }
-        let mut columns = self.columns.clone();
-        if let Some((name, value)) = self.slots {
-            let class = cells
-                .get(name)
-                .map_or(NameClass::Neutral, |cell| classify(cell));
-            for (at, class) in [(name, NameClass::Neutral), (value, class)] {
-                if let Some(column) = columns.get_mut(at) {
-                    *column = class;
-                }
-            }
-        }
-        let columns = columns
-            .into_iter()
-            .chain(std::iter::repeat(NameClass::Neutral));
-        Row::Cells(columns.zip(cells).collect())
+        };
+        let named = self.slots.and_then(|(name, value)| {
+            let class = classify(cells.get(name)?);
+            Some([(name, NameClass::Neutral), (value, class)])
+        });
+        let class_of = |at| {
+            let mut named = named.into_iter().flatten();
+            let class = named.find(|(column, _)| *column == at);
+            class.map_or_else(
+                || self.columns.get(at).copied().unwrap_or_default(),
+                |(_, class)| class,
+            )
+        };
+        Row::Cells((0..).map(class_of).zip(cells).collect())
     }
 }
-
-impl Delimiter {
-    /// Returns the fewest cells of a row: one between bars, else two.
-    const fn min_cells(self) -> usize {
-        match self {
-            Self::Bar | Self::DoubleBar => 1,
-            Self::Char(_) | Self::Gap => 2,
-        }
-    }
-
-    fn is_in(self, line: &str) -> bool {
-        match self {
-            Self::Char(delimiter) => line.contains(delimiter),
-            Self::Bar => line.contains(BARS),
-            Self::DoubleBar => line.contains("||") || line.contains("!!") || line.contains(BARS),
-            Self::Gap => line.trim().contains("  "),
-        }
-    }
-
-    fn cells(self, line: &str) -> Option<Vec<String>> {
-        let cell = |text: &str| text.trim().to_owned();
-        match self {
-            Self::Char(delimiter) => Some(split_quoted(line.trim_end(), delimiter)),
-            Self::Bar => {
-                let line = line.trim();
-                let inner = line.strip_prefix(BARS).unwrap_or(line);
-                let inner = inner.strip_suffix(BARS).unwrap_or(inner);
-                let is_row = inner.contains(BARS) || inner.len() + 2 <= line.len();
-                is_row.then(|| inner.split(BARS).map(cell).collect())
-            }
-            Self::DoubleBar => {
-                let single = line.replace("||", "|").replace("!!", "|");
-                Self::Bar.cells(single.trim().trim_start_matches('!'))
-            }
-            Self::Gap => {
-                let cells = line.split("  ").filter(|text| !text.trim().is_empty());
-                Some(cells.map(cell).collect())
-            }
-        }
-    }
-}
-
-const BARS: [char; 4] = ['|', '│', '┃', '║'];
 
 /// Parses a line whose first cell names the others: `| Task ID | 774d… |`.
 pub(super) fn name_value_pair(line: &str) -> Option<Vec<(NameClass, String)>> {
-    let delimiters = [
-        Delimiter::Bar,
-        Delimiter::Char('\t'),
-        Delimiter::Char(','),
-        Delimiter::Char(';'),
-        Delimiter::Gap,
-    ];
-    delimiters.into_iter().find_map(|delimiter| {
-        let is_short = line.len() <= MAX_HEADER_LINE && delimiter.is_in(line);
-        let cells = is_short.then(|| delimiter.cells(line))??;
+    let mut delimiters = Delimiter::ALL
+        .into_iter()
+        .filter(|delimiter| *delimiter != Delimiter::DoubleBar && line.len() <= MAX_HEADER_LINE);
+    delimiters.find_map(|delimiter| {
+        let cells = delimiter.cells(line)?;
         let (name, values) = cells.split_first()?;
         let is_pair = delimiter == Delimiter::Bar || values.len() == 1;
         let is_named =
@@ -237,10 +214,7 @@ fn split_quoted(line: &str, delimiter: char) -> Vec<String> {
     while let Some(c) = characters.next() {
         let Some(cell) = cells.last_mut() else { break };
         match c {
-            '"' if is_quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                cell.push('"');
-            }
+            '"' if is_quoted && characters.next_if_eq(&'"').is_some() => cell.push('"'),
             '"' if is_quoted || cell.trim().is_empty() => is_quoted = !is_quoted,
             c if c == delimiter && !is_quoted => cells.push(String::new()),
             c => cell.push(c),

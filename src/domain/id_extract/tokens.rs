@@ -46,13 +46,14 @@ pub(super) enum TokenKind<'a> {
 impl TokenKind<'_> {
     /// Returns the text of a word or a quoted text.
     pub(super) fn content(&self) -> Option<&str> {
-        if let Self::Word(word) = self {
-            return Some(word);
-        }
         if let Self::Text { content, .. } = self {
             return Some(content);
         }
-        None
+        if let Self::Word(word) = self {
+            Some(word)
+        } else {
+            None
+        }
     }
 }
 
@@ -97,47 +98,45 @@ fn next_token<'a>(
         return (None, 0);
     };
     let one = |kind| (Some(kind), c.len_utf8());
-    if let Some(length) = matches!(c, '{' | '$' | '#' | '%' | '<')
-        .then(|| template(rest))
-        .flatten()
-    {
+    if let Some(length) = template(rest) {
         return (Some(TokenKind::Template), length);
     }
     let length = prefix_len(rest, before);
     if length > 0 {
         return (None, length);
     }
-    if let Some((kind, length)) = python_quotation(rest, before, unclosed) {
-        return (Some(kind), length);
-    }
-    if rest.starts_with(CDATA) {
-        return (None, CDATA.len());
-    }
     // Includes assignments of shells, make and Ruby.
-    let assignment = ["->", "?=", "+=", "||=", "??=", "|="]
-        .into_iter()
-        .find(|operator| rest.starts_with(operator));
-    if let Some(operator) = assignment {
+    let mut operators = ["->", "?=", "+=", "||=", "??=", "|="].into_iter();
+    if let Some(operator) = operators.find(|operator| rest.starts_with(operator)) {
         return (Some(TokenKind::Separator), operator.len());
     }
     match c {
         '"' | '\'' | '`' | '\\' | '“' | '”' | '‘' | '’' | '«' | '»' => {
             quotation(rest, before, unclosed)
         }
+        // A Python string literal: `b'…'`.
+        'b' | 'B' | 'u' | 'U' | 'r' | 'R' | 'f' | 'F'
+            if rest
+                .get(1..)
+                .is_some_and(|rest| rest.starts_with(['"', '\'']))
+                && !before.is_some_and(is_in_word) =>
+        {
+            let (kind, length) = quotation(rest.get(1..).unwrap_or_default(), None, unclosed);
+            (kind, length + 1)
+        }
         '=' | ':' | '：' | '＝' | '→' => {
-            let length = rest
-                .find(|c| !matches!(c, '=' | ':' | '>' | '：' | '＝' | '→'))
-                .unwrap_or(rest.len());
+            let is_part = |c| matches!(c, '=' | ':' | '>' | '：' | '＝' | '→');
+            let length = rest.len() - rest.trim_start_matches(is_part).len();
             (Some(TokenKind::Separator), length)
         }
         '{' | '[' | '(' | '（' | '【' | '「' => one(TokenKind::Open(c)),
         '}' | ']' | ')' | '）' | '】' | '」' => one(TokenKind::Close(c)),
         ',' | ';' | '，' | '；' | '、' => one(TokenKind::Comma),
         '&' | '|' | '?' | '#' | '│' | '┃' | '║' | '？' | '。' => one(TokenKind::Break),
-        '<' => tag(rest, unclosed).map_or_else(
-            || (None, 1),
-            |(tag, length)| (Some(TokenKind::Tag(tag)), length),
-        ),
+        '<' => match tag(rest, unclosed) {
+            Some(tag) => (Some(TokenKind::Tag(tag)), tag.len() + 2),
+            None => (None, 1),
+        },
         c if is_in_word(c) => {
             let length = word_length(rest);
             (rest.get(..length).map(TokenKind::Word), length)
@@ -147,16 +146,20 @@ fn next_token<'a>(
     }
 }
 
-/// Returns the length of a prefix without meaning: a YAML tag or anchor, the `W/` of a weak etag.
+/// Returns the length of a prefix without meaning: a YAML tag or anchor, the `W/` of a weak etag,
+/// the start of character data in XML.
 fn prefix_len(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("W/\"") {
         return 2;
     }
-    let markers = rest.len() - rest.trim_start_matches(['!', '&']).len();
+    if rest.starts_with(CDATA) {
+        return CDATA.len();
+    }
+    let name = rest.trim_start_matches(['!', '&']);
+    let markers = rest.len() - name.len();
     if markers == 0 || !before.is_none_or(char::is_whitespace) {
         return 0;
     }
-    let name = rest.get(markers..).unwrap_or_default();
     let mut word = name
         .char_indices()
         .take(MAX_YAML_TAG_LEN + 1)
@@ -167,45 +170,21 @@ fn prefix_len(rest: &str, before: Option<char>) -> usize {
     }
 }
 
-/// Reads a Python string literal with a prefix: `b'…'`.
-fn python_quotation<'a>(
-    rest: &'a str,
-    before: Option<char>,
-    unclosed: &mut Unclosed,
-) -> Option<(TokenKind<'a>, usize)> {
-    if before.is_some_and(is_in_word) {
-        return None;
-    }
-    let quoted = rest.strip_prefix(['b', 'B', 'u', 'U', 'r', 'R', 'f', 'F'])?;
-    if !quoted.starts_with(['"', '\'']) {
-        return None;
-    }
-    let (kind, length) = quotation(quoted, None, unclosed);
-    Some((kind?, length + 1))
-}
-
 fn is_in_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | '$' | '%' | '+')
 }
 
 fn word_length(rest: &str) -> usize {
-    let mut end = 0;
-    let mut previous = None;
-    let mut characters = rest.char_indices().peekable();
-    while let Some((at, c)) = characters.next() {
-        let next = characters.peek().map(|(_, next)| *next);
+    let mut previous = ' ';
+    let next = rest.chars().skip(1).chain([' ']);
+    let end = rest.char_indices().zip(next).find(|((_, c), next)| {
         // `don't`, and the arrow of `taskId->x`.
-        let is_apostrophe = c == '\'' && next.is_some_and(char::is_alphabetic);
-        let is_arrow = c == '-' && next == Some('>');
-        if is_arrow
-            || !(is_in_word(c) || (is_apostrophe && previous.is_some_and(char::is_alphanumeric)))
-        {
-            break;
-        }
-        end = at + c.len_utf8();
-        previous = Some(c);
-    }
-    end
+        let is_apostrophe = *c == '\'' && previous.is_alphanumeric() && next.is_alphabetic();
+        let is_arrow = *c == '-' && *next == '>';
+        previous = *c;
+        is_arrow || !(is_in_word(*c) || is_apostrophe)
+    });
+    end.map_or(rest.len(), |((at, _), _)| at)
 }
 
 /// Returns the length of a template placeholder at the start of `rest`.
@@ -222,28 +201,27 @@ fn template(rest: &str) -> Option<usize> {
     .into_iter()
     .find(|(open, _)| rest.starts_with(open))?;
     let limit = rest.floor_char_boundary(MAX_TEMPLATE);
-    let inner = rest.get(open.len()..limit)?;
-    let end = inner.find(close)?;
+    let (inner, _) = rest.get(open.len()..limit)?.split_once(close)?;
     // Braces around data are not a template.
-    let is_data = inner.get(..end)?.contains(['"', ',']) || inner.get(..end)?.contains(": ");
-    (!is_data || !matches!(open, "{{" | "%{")).then_some(open.len() + end + close.len())
+    let is_data = inner.contains(['"', ',']) || inner.contains(": ");
+    (!is_data || !matches!(open, "{{" | "%{")).then_some(open.len() + inner.len() + close.len())
 }
 
-/// Returns a tag at the start of `rest`, and its length with both brackets.
-fn tag<'a>(rest: &'a str, unclosed: &mut Unclosed) -> Option<(&'a str, usize)> {
+/// Returns the tag at the start of `rest`, without its brackets.
+fn tag<'a>(rest: &'a str, unclosed: &mut Unclosed) -> Option<&'a str> {
     let inner = rest.strip_prefix('<')?;
     let is_tag = inner.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '!' | '?'));
     if !is_tag || unclosed.has_open_tag {
         return None;
     }
-    let Some(end) = inner.find('>') else {
-        unclosed.has_open_tag = true;
-        return None;
-    };
-    let tag = inner.get(..end)?;
+    let tag = inner.split_once('>').map(|(tag, _)| tag);
+    unclosed.has_open_tag = tag.is_none();
     // `<https://…>` is a link in Markdown and in chats.
-    let is_link = tag.split(char::is_whitespace).next()?.contains("://");
-    (!is_link).then_some((tag, end + 2))
+    tag.filter(|tag| {
+        !tag.split(char::is_whitespace)
+            .next()
+            .is_some_and(|name| name.contains("://"))
+    })
 }
 
 /// Reads quoted text, or skips a mark that opens none.
@@ -252,43 +230,29 @@ fn quotation<'a>(
     before: Option<char>,
     unclosed: &mut Unclosed,
 ) -> (Option<TokenKind<'a>>, usize) {
-    let depth = rest.len() - rest.trim_start_matches('\\').len();
-    let quoted = rest.get(depth..).unwrap_or_default();
+    let quoted = rest.trim_start_matches('\\');
+    let depth = rest.len() - quoted.len();
     let Some(mark) = quoted.chars().next().filter(|c| closing_mark(*c).is_some()) else {
         return (None, depth.max(1));
     };
     let start = depth + mark.len_utf8();
     let quote = Quote { mark, depth };
     // An apostrophe in a word, or a prime as in `5'`.
-    if mark != '"' && depth == 0 && before.is_some_and(char::is_alphanumeric) {
-        return (None, start);
-    }
-    if unclosed.quotes.contains(&quote) {
+    let is_apostrophe = mark != '"' && depth == 0 && before.is_some_and(char::is_alphanumeric);
+    if is_apostrophe || unclosed.quotes.contains(&quote) {
         return (None, start);
     }
     let inner = rest.get(start..).unwrap_or_default();
-    if let Some((content, length)) = quote.close(inner) {
-        let content = quote.unescape(content);
-        return (
-            Some(TokenKind::Text {
-                content,
-                is_open: false,
-            }),
-            start + length,
-        );
-    }
-    if mark == '"' {
-        let content = quote.unescape(inner);
-        return (
-            Some(TokenKind::Text {
-                content,
-                is_open: true,
-            }),
-            rest.len(),
-        );
-    }
-    unclosed.quotes.push(quote);
-    (None, start)
+    let (content, is_open, length) = match quote.close(inner) {
+        Some((content, length)) => (content, false, start + length),
+        None if mark == '"' => (inner, true, rest.len()),
+        None => {
+            unclosed.quotes.push(quote);
+            return (None, start);
+        }
+    };
+    let content = quote.unescape(content);
+    (Some(TokenKind::Text { content, is_open }), length)
 }
 
 /// Returns the closing mark for an opening one.
@@ -314,15 +278,13 @@ impl Quote {
         let closing = closing_mark(self.mark)?;
         let mut backslashes = 0;
         for (at, c) in inner.char_indices() {
-            if c == closing {
-                let is_end = if self.depth == 0 {
-                    backslashes % 2 == 0
-                } else {
-                    backslashes == self.depth
-                };
-                if is_end {
-                    return Some((inner.get(..at - self.depth)?, at + c.len_utf8()));
-                }
+            let is_escaped = if self.depth == 0 {
+                backslashes % 2 == 1
+            } else {
+                backslashes != self.depth
+            };
+            if c == closing && !is_escaped {
+                return Some((inner.get(..at - self.depth)?, at + c.len_utf8()));
             }
             backslashes = if c == '\\' { backslashes + 1 } else { 0 };
         }
@@ -339,20 +301,25 @@ impl Quote {
         while let Some((before, after)) = rest.split_once('\\') {
             text.push_str(before);
             let Some(c) = after.chars().next() else {
-                rest = "";
-                break;
+                return Cow::Owned(text);
             };
-            let code = |digits: Range<usize>| u32::from_str_radix(after.get(digits)?, 16).ok();
-            let (unescaped, length) = match c {
-                'n' | 'r' => (Some('\n'), 1),
-                't' => (Some('\t'), 1),
-                'u' if code(1..5).is_some() => (code(1..5).and_then(char::from_u32), 5),
-                'x' if code(1..3).is_some() => (code(1..3).and_then(char::from_u32), 3),
-                'e' => (Some('\u{1b}'), 1),
-                c => (Some(c), c.len_utf8()),
+            let digits = match c {
+                'u' => 4,
+                'x' => 2,
+                _ => 0,
             };
-            // No id contains half of a surrogate pair.
-            text.push(unescaped.unwrap_or(char::REPLACEMENT_CHARACTER));
+            let code = after
+                .get(1..=digits)
+                .map(|code| u32::from_str_radix(code, 16));
+            let (unescaped, length) = match (c, code) {
+                // No id contains half of a surrogate pair.
+                (_, Some(Ok(code))) => (char::from_u32(code).unwrap_or('\u{fffd}'), 1 + digits),
+                ('n' | 'r', _) => ('\n', 1),
+                ('t', _) => ('\t', 1),
+                ('e', _) => ('\u{1b}', 1),
+                _ => (c, c.len_utf8()),
+            };
+            text.push(unescaped);
             rest = after.get(length..).unwrap_or_default();
         }
         text.push_str(rest);
