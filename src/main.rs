@@ -22,7 +22,7 @@ use kietop::{
         environment::{fallback_size, is_variable_set, path_variables, supports_unicode},
         frames::Ffmpeg,
         input_cache::InputCache,
-        kie::{ApiKey, KieClient, RequestLimits},
+        kie::{KieClient, RequestLimits, key::ApiKey},
         log,
         notify::SystemNotifier,
         resource_check,

@@ -11,17 +11,14 @@
 //! decides which hosts it may connect to.
 
 use std::{
-    env, fmt,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use reqwest::{Client, ClientBuilder, redirect::Policy};
-use tokio::{
-    sync::{OnceCell, Semaphore},
-    task, time,
-};
+use reqwest::{Client, ClientBuilder};
+use tokio::{sync::Semaphore, task, time};
 use url::Url;
 
 use self::{
@@ -30,10 +27,7 @@ use self::{
     transfer::FetchError,
     video_check::LengthCertainty,
 };
-use super::{
-    kie::connection::{self, build_http_client},
-    proxy,
-};
+use super::http::{self, LazyClient, errors, proxy};
 use crate::{
     domain::{
         download::{DownloadError, DownloadRequest, MAX_CONCURRENT, TransferProgress},
@@ -93,7 +87,7 @@ pub struct HttpDownloader {
     proxies: ProxyHosts,
     link_renewer: Arc<dyn LinkRenewer>,
     limits: DownloadLimits,
-    client: OnceCell<Client>,
+    client: LazyClient,
     slots: Semaphore,
 }
 
@@ -108,12 +102,14 @@ impl HttpDownloader {
             AllowedHosts::PublicOnly => ProxyHosts::parse(proxy::https_proxies()),
             AllowedHosts::PublicAndLoopback => ProxyHosts::default(),
         };
+        let hosts = proxies.clone();
+        let client_settings = move || client_settings(allowed_hosts, &limits, &hosts);
         Self {
             allowed_hosts,
             proxies,
             link_renewer,
             limits,
-            client: OnceCell::const_new(),
+            client: LazyClient::new(client_settings),
             slots: Semaphore::const_new(MAX_CONCURRENT),
         }
     }
@@ -263,21 +259,12 @@ impl HttpDownloader {
         Ok(url)
     }
 
-    /// Returns the HTTP client; built on the blocking pool for the first file.
     async fn client(&self) -> Result<&Client, DownloadError> {
-        let built = self.client.get_or_try_init(|| async move {
-            let (hosts, limits, proxies) = (self.allowed_hosts, self.limits, self.proxies.clone());
-            run_blocking(move || build_http_client(|| client_builder(hosts, &limits, &proxies)))
-                .await?
-                .map_err(|error| {
-                    let text = format!(
-                        "cannot create the HTTP client ({})",
-                        connection::error_chain(&error)
-                    );
-                    DownloadError::NoAnswer(PollError::Offline(CleanText::line(&text, 300)))
-                })
-        });
-        built.await
+        self.client.get().await.map_err(|error| {
+            let chain = errors::error_chain(&error);
+            let text = format!("cannot create the HTTP client ({chain})");
+            DownloadError::NoAnswer(PollError::Offline(CleanText::line(&text, 300)))
+        })
     }
 }
 
@@ -327,21 +314,16 @@ impl AttemptCounter {
     }
 }
 
-/// Returns the builder of the HTTP client for file hosts, which has no key.
-fn client_builder(
+/// Returns the settings of the client for file hosts, which has no key.
+fn client_settings(
     allowed_hosts: AllowedHosts,
     limits: &DownloadLimits,
     proxies: &ProxyHosts,
 ) -> ClientBuilder {
-    let settings = Client::builder()
-        .user_agent(concat!("kietop/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
+    let resolver = CheckedResolver::new(allowed_hosts, proxies.clone());
+    let settings = http::client_settings()
         .https_only(allowed_hosts == AllowedHosts::PublicOnly)
-        .dns_resolver(Arc::new(CheckedResolver::new(
-            allowed_hosts,
-            proxies.clone(),
-        )))
+        .dns_resolver(Arc::new(resolver))
         .connect_timeout(limits.connect_timeout);
     match allowed_hosts {
         AllowedHosts::PublicOnly => settings,

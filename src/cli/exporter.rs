@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::json;
 use crate::{
-    adapters::kie::status_url,
+    adapters::kie::family::status_url,
     domain::{
         api_origin::ApiOrigin,
         task::{Family, TaskId},

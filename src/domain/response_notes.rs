@@ -16,14 +16,8 @@ pub const MAX_EXCERPT_LEN: usize = 2 * 1024;
 /// An unusual property of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anomaly {
-    /// The answer could not be parsed.
+    /// The answer could not be parsed, or was for another task.
     Malformed,
-    /// More data followed the end of the JSON.
-    TrailingData,
-    /// The answer was for another task than the request.
-    OtherTask,
-    /// A key occurred twice in one object; the last one counts.
-    DuplicateKey,
     /// The answer had no code; the HTTP status counts.
     MissingCode,
     /// The API does not document the code.
@@ -39,11 +33,8 @@ pub enum Anomaly {
 }
 
 impl Anomaly {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 7] = [
         Self::Malformed,
-        Self::TrailingData,
-        Self::OtherTask,
-        Self::DuplicateKey,
         Self::MissingCode,
         Self::UnknownCode,
         Self::UnknownFlag,
@@ -73,12 +64,8 @@ impl ResponseNotes {
 
     /// Adds the anomalies that the result shows: malformed, or with an unknown state.
     pub fn add_from_result(&mut self, result: &PollResult) {
-        let is_explained =
-            |anomaly: &Anomaly| matches!(anomaly, Anomaly::TrailingData | Anomaly::OtherTask);
         match result {
-            Err(PollError::Malformed(_)) if !self.anomalies.iter().any(is_explained) => {
-                self.add(Anomaly::Malformed);
-            }
+            Err(PollError::Malformed(_)) => self.add(Anomaly::Malformed),
             Ok(seen) if seen.state == TaskState::Unrecognised => self.add(Anomaly::UnknownFlag),
             Ok(_) | Err(_) => {}
         }

@@ -192,9 +192,6 @@ impl Anomaly {
     pub const fn description(self) -> &'static str {
         match self {
             Self::Malformed => "invalid answer",
-            Self::TrailingData => "extra data after the end",
-            Self::OtherTask => "answer for another task",
-            Self::DuplicateKey => "duplicate key",
             Self::MissingCode => "no code",
             Self::UnknownCode => "unknown code",
             Self::UnknownFlag => "unknown status flag",

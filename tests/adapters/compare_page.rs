@@ -20,7 +20,7 @@ use kietop::{
         compare::ComparisonPages,
         desktop::Browser,
         download::AllowedHosts,
-        kie::{ApiKey, KieClient, RequestLimits},
+        kie::{KieClient, RequestLimits, key::ApiKey},
     },
     domain::{
         api_origin::ApiOrigin,

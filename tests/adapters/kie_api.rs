@@ -7,7 +7,7 @@ use std::{
 };
 
 use kietop::{
-    adapters::kie::{ApiKey, KieClient, RequestLimits},
+    adapters::kie::{KieClient, RequestLimits, key::ApiKey},
     domain::{
         api_origin::ApiOrigin,
         poll_result::{PollError, PollResult},
@@ -443,6 +443,6 @@ fn creating_a_client_is_cheap() {
     assert!(format!("{:?}", clients.first()).contains("ApiKey(…)"));
     let is_set_up = || rustls::crypto::CryptoProvider::get_default().is_some();
     assert!(!is_set_up(), "no HTTP client yet");
-    kietop::adapters::kie::connection::build_http_client(reqwest::Client::builder).unwrap();
+    kietop::adapters::http::build_client(reqwest::Client::builder).unwrap();
     assert!(is_set_up(), "a build installs it");
 }

@@ -17,7 +17,7 @@ use std::{
 
 use kietop::{
     adapters::{
-        kie::{ApiKey, KieClient, RequestLimits},
+        kie::{KieClient, RequestLimits, key::ApiKey},
         log,
     },
     domain::{

@@ -652,7 +652,7 @@ async fn a_key_command_reruns_when_its_key_is_refused() {
         ..Overrides::default()
     };
     let config = Config::load(&overrides).unwrap();
-    let source = kietop::adapters::kie::KeySource::Stored(config.key.unwrap());
+    let source = kietop::adapters::kie::key_source::KeySource::Stored(config.key.unwrap());
     let limits = kietop::adapters::kie::RequestLimits::default();
     let client = kietop::adapters::kie::KieClient::new(config.origin, source, limits);
     let id = kietop::domain::task::TaskId::parse(ID).unwrap();

@@ -290,10 +290,10 @@ fn anomalies_are_counted_and_the_last_is_kept() {
         notes.keep_excerpt(text);
         notes
     };
-    story.answer_with_notes("a", running(), notes_with(Anomaly::DuplicateKey, "first"));
+    story.answer_with_notes("a", running(), notes_with(Anomaly::MissingCode, "first"));
     story.press(&["j", "d"]);
     let malformed = Err(PollError::Malformed(line("response for another task")));
-    story.answer_with_notes("b", malformed, notes_with(Anomaly::OtherTask, "second"));
+    story.answer_with_notes("b", malformed, notes_with(Anomaly::UnknownCode, "second"));
     check_selected(&mut story);
     story.answer("a", observed(TaskState::Unrecognised));
     check_selected(&mut story);
@@ -302,9 +302,9 @@ fn anomalies_are_counted_and_the_last_is_kept() {
     let diagnostics = story.state.diagnostics();
     let counted: Vec<_> = diagnostics.anomalies().collect();
     let expected = [
-        (Anomaly::Malformed, 1),
-        (Anomaly::OtherTask, 1),
-        (Anomaly::DuplicateKey, 1),
+        (Anomaly::Malformed, 2),
+        (Anomaly::MissingCode, 1),
+        (Anomaly::UnknownCode, 1),
         (Anomaly::UnknownFlag, 1),
     ];
     assert_eq!(counted, expected);

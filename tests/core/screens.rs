@@ -1056,10 +1056,8 @@ fn diagnostics_state() -> State {
                 raw: "{}".into(),
             }),
         };
-        if second == 0 {
-            notes.add(Anomaly::OtherTask);
-        } else if second == 2 {
-            notes.add(Anomaly::DuplicateKey);
+        if second == 2 {
+            notes.add(Anomaly::UnknownCode);
             notes.add(Anomaly::MissingCode);
         }
         notes.keep_excerpt(&hostile_text());

@@ -202,7 +202,7 @@ fn follow_keys(state: &mut State, keys: &[&str], text: &str) {
     press(state, keys);
     if keys == ["M"] {
         let mut notes = ResponseNotes::default();
-        notes.add(Anomaly::DuplicateKey);
+        notes.add(Anomaly::MissingCode);
         notes.keep_excerpt(text);
         let msg = Msg::Polled {
             task: id("a"),

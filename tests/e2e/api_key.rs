@@ -15,7 +15,7 @@ use std::{
 use futures_util::stream::{self, StreamExt as _};
 use kietop::{
     adapters::{
-        kie::{ApiKey, KieClient, RequestLimits},
+        kie::{KieClient, RequestLimits, key::ApiKey},
         log,
     },
     domain::{

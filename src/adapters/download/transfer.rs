@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::{Client, Response, StatusCode, Version, header};
 use tokio::{
     sync::mpsc,
@@ -23,7 +22,7 @@ use super::{
     video_check::{self, HEAD_LEN, LengthCertainty},
 };
 use crate::{
-    adapters::kie::connection,
+    adapters::http::{errors, headers},
     domain::{
         download::{DownloadError, TransferProgress},
         poll_result::PollError,
@@ -178,7 +177,7 @@ fn classify_response(
     link_hash: String,
     partial: Option<&PartialFile>,
 ) -> Result<AcceptedBody, FetchError> {
-    if let Some(error) = connection::cloudflare_challenge(response) {
+    if let Some(error) = headers::cloudflare_challenge(response) {
         return Err(DownloadError::NoAnswer(error).into());
     }
     let status = response.status();
@@ -201,12 +200,7 @@ fn classify_response(
 /// file of the same length, and has the same validator.
 fn is_continuation(response: &Response, partial: &PartialFile) -> bool {
     let version = partial.remote_version();
-    let text = |name| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let text = |name| headers::text(response, name);
     let Some((first, last, total)) = text(header::CONTENT_RANGE).and_then(parse_content_range)
     else {
         return false;
@@ -250,12 +244,7 @@ fn parse_content_range(text: &str) -> Option<(u64, u64, u64)> {
 }
 
 fn remote_version_of(response: &Response, link_hash: String) -> RemoteVersion {
-    let text = |name| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let text = |name| headers::text(response, name);
     let etag = text(header::ETAG).filter(|etag| etag.starts_with('"') && etag.len() < 500);
     let modified = text(header::LAST_MODIFIED)
         .filter(|modified| modified.len() < 100)
@@ -269,8 +258,10 @@ fn remote_version_of(response: &Response, link_hash: String) -> RemoteVersion {
 }
 
 fn is_reliable_validator(modified: &str, date: Option<&str>) -> bool {
-    let read = |text| DateTimeParser::new().parse_timestamp(text).ok();
-    match (read(modified), date.and_then(read)) {
+    match (
+        headers::parse_date(modified),
+        date.and_then(headers::parse_date),
+    ) {
         (Some(modified), Some(date)) => elapsed(modified, date) >= MIN_VALIDATOR_AGE,
         _ => false,
     }
@@ -429,11 +420,7 @@ impl StallTimer {
             let chunk = time::timeout_at(self.deadline, response.chunk()).await;
             let chunk = match chunk {
                 Ok(Ok(chunk)) => Some(chunk),
-                Ok(Err(error)) => {
-                    let error = error.without_url();
-                    tracing::debug!(error = connection::error_chain(&error), "incomplete file");
-                    return Err(DownloadError::NoAnswer(connection::body_error(error)));
-                }
+                Ok(Err(error)) => return Err(DownloadError::NoAnswer(errors::body_error(error))),
                 Err(_elapsed) => None,
             };
             if let Some(Some(chunk)) = &chunk {
@@ -517,23 +504,16 @@ fn hash_without_query(url: &Url) -> String {
 /// Maps an error that occurred before the response headers.
 fn request_error(error: reqwest::Error, url: &Url) -> DownloadError {
     let error = error.without_url();
-    tracing::debug!(
-        error = connection::error_chain(&error),
-        "no response from the file host"
-    );
-    if let Some(not_allowed) = connection::causes(&error).find_map(|cause| cause.downcast_ref()) {
+    if let Some(not_allowed) = errors::causes(&error).find_map(|cause| cause.downcast_ref()) {
         let HostNotAllowed(reason) = not_allowed;
         return DownloadError::NotAllowed(CleanText::line(reason, 300));
     }
     if error.is_builder() {
-        let reason = format!(
-            "cannot build the request ({})",
-            connection::error_chain(&error)
-        );
+        let reason = format!("cannot build the request ({})", errors::error_chain(&error));
         return DownloadError::NotAllowed(CleanText::line(&reason, 300));
     }
     let host = url.host_str().unwrap_or_default();
-    DownloadError::NoAnswer(connection::request_error(error, host, None))
+    DownloadError::NoAnswer(errors::request_error(error, host, None))
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    family_api,
-    lenient_json::{self, JsonError, JsonObject},
+    family::family_api,
+    json_text,
+    lenient_json::{self, field},
 };
 use crate::domain::{
     link::VideoUrl,
@@ -76,52 +77,58 @@ impl ApiReply {
         notes: &mut ResponseNotes,
     ) -> PollResult {
         let answer = self.parse_answer(task, family, notes);
-        // Keep "not found" too: the caller knows whether the task existed before.
-        let is_suspicious = !notes.anomalies.is_empty()
-            || matches!(answer, Err(PollError::Malformed(_) | PollError::NotFound));
-        let is_unknown = matches!(&answer, Ok(seen) if seen.state == TaskState::Unrecognised);
-        if is_suspicious || is_unknown {
+        let is_unusual = match &answer {
+            Ok(seen) => seen.state == TaskState::Unrecognised,
+            // Keep "not found" too: the caller knows whether the task existed before.
+            Err(error) => matches!(error, PollError::Malformed(_) | PollError::NotFound),
+        };
+        if is_unusual || !notes.anomalies.is_empty() {
             notes.keep_excerpt(&String::from_utf8_lossy(&self.body));
         }
         answer
     }
 
     fn parse_answer(&self, task: &TaskId, family: Family, notes: &mut ResponseNotes) -> PollResult {
-        let envelope = self.parse_envelope(notes)?;
+        let envelope = self.parse_envelope()?;
         match envelope.code {
             None => notes.add(Anomaly::MissingCode),
             Some(SUCCESS_CODE) if !self.is_success() => notes.add(Anomaly::StatusMismatch),
             Some(code) if !KNOWN_CODES.contains(&code) => notes.add(Anomaly::UnknownCode),
             Some(_) => {}
         }
-        match envelope.code {
-            Some(GENERATION_FAILED_CODE) => envelope.generation_failed(task, family, notes),
-            Some(SUCCESS_CODE) | None if self.is_success() => {
-                parse_data(envelope.data(), task, family, notes)
-            }
-            Some(SUCCESS_CODE) | None => Err(self.error_for_status(Some(envelope.message()))),
-            Some(code) => Err(self.error_for_code(code, envelope.message())),
+        if envelope.code == Some(GENERATION_FAILED_CODE) {
+            return envelope.parse_failure(task, family);
         }
+        self.check_code(&envelope)?;
+        let seen = parse_data(envelope.data(), task, family)?;
+        if envelope.data().is_string() {
+            notes.add(Anomaly::DataAsText);
+        }
+        Ok(seen)
     }
 
     /// Parses a response whose data is a single link.
     pub fn parse_link(&self) -> Result<VideoUrl, PollError> {
-        let envelope = self.parse_envelope(&mut ResponseNotes::default())?;
+        let envelope = self.parse_envelope()?;
+        self.check_code(&envelope)?;
+        let text = lenient_json::to_text(envelope.data()).unwrap_or_default();
+        VideoUrl::parse(text.trim()).ok_or_else(|| malformed("data is not a link"))
+    }
+
+    /// Returns the error that the code, or else the HTTP status, means.
+    fn check_code(&self, envelope: &Envelope) -> Result<(), PollError> {
         match envelope.code {
-            Some(SUCCESS_CODE) | None if self.is_success() => {
-                let text = lenient_json::to_text(envelope.data()).unwrap_or_default();
-                VideoUrl::parse(text.trim()).ok_or_else(|| malformed("data is not a link"))
-            }
+            Some(SUCCESS_CODE) | None if self.is_success() => Ok(()),
             Some(SUCCESS_CODE) | None => Err(self.error_for_status(Some(envelope.message()))),
             Some(code) => Err(self.error_for_code(code, envelope.message())),
         }
     }
 
     /// Parses the envelope, or returns the error for what was received instead.
-    fn parse_envelope(&self, notes: &mut ResponseNotes) -> Result<Envelope, PollError> {
+    fn parse_envelope(&self) -> Result<Envelope, PollError> {
         let text = String::from_utf8_lossy(&self.body);
         let text = text.trim_start_matches('\u{feff}').trim();
-        match Envelope::parse(text, notes) {
+        match Envelope::parse(text) {
             Ok(envelope) if envelope.is_cloudflare_page() => Err(self.gateway_error()),
             Ok(envelope) => Ok(envelope),
             // A 404 means a wrong address only with a web page, not with broken JSON.
@@ -187,40 +194,27 @@ impl ApiReply {
     }
 }
 
-/// The parsed envelope.
+/// The parsed envelope: an object.
 struct Envelope {
     code: Option<i64>,
-    fields: JsonObject,
+    fields: Value,
 }
 
 impl Envelope {
-    fn parse(text: &str, notes: &mut ResponseNotes) -> Result<Self, PollError> {
+    fn parse(text: &str) -> Result<Self, PollError> {
         // The first character decides, because servers and portals mislabel their pages.
-        let document = match text.chars().next() {
+        match text.chars().next() {
             None => return Err(malformed("empty body")),
             Some('<') => return Err(malformed("a web page, not JSON")),
-            Some(_) => lenient_json::parse_document(text),
-        };
-        let document = document.map_err(|error| {
-            if matches!(error, JsonError::TrailingData(_)) {
-                notes.add(Anomaly::TrailingData);
-            }
-            malformed(&error.to_string())
-        })?;
-        if document.has_duplicate_key {
-            notes.add(Anomaly::DuplicateKey);
+            Some(_) => {}
         }
-        let fields = match document.value {
-            Value::Object(fields) => fields,
-            other @ (Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_)) => {
-                return Err(malformed(&format!("{}, not an object", json_kind(&other))));
-            }
-        };
-        let code_field = lenient_json::field(&fields, "code");
+        let fields = json_text::parse_document(text);
+        let fields = fields.map_err(|error| malformed(&error.to_string()))?;
+        if !fields.is_object() {
+            let kind = json_kind(&fields);
+            return Err(malformed(&format!("{kind}, not an object")));
+        }
+        let code_field = field(&fields, "code");
         let code = lenient_json::parse_integer(code_field);
         if code.is_none() && !code_field.is_null() {
             return Err(malformed("code is not a number"));
@@ -230,126 +224,80 @@ impl Envelope {
 
     /// Returns the server's message; some endpoints call the field `message`.
     fn message(&self) -> CleanText {
-        ["msg", "message"]
-            .into_iter()
-            .find_map(|name| {
-                lenient_json::clean_line(lenient_json::field(&self.fields, name), MAX_MESSAGE_LEN)
-            })
-            .unwrap_or_else(empty_text)
+        let text = |name| lenient_json::clean_line(field(&self.fields, name), MAX_MESSAGE_LEN);
+        let found = text("msg").or_else(|| text("message"));
+        found.unwrap_or_else(empty_text)
     }
 
     fn data(&self) -> &Value {
-        lenient_json::field(&self.fields, "data")
+        field(&self.fields, "data")
     }
 
     /// Reports whether this is a Cloudflare error page, sent as JSON to clients that accept JSON.
     fn is_cloudflare_page(&self) -> bool {
-        *lenient_json::field(&self.fields, "cloudflare_error") == Value::Bool(true)
+        *field(&self.fields, "cloudflare_error") == Value::Bool(true)
     }
 
-    /// Converts code 501: the poll succeeded and the task has failed.
+    /// Parses the record of a failed generation: the poll succeeded and the task has failed.
     ///
     /// The record's error texts take precedence over the envelope's. A record that is a success and
     /// contains videos stays a success, whatever the code says.
-    fn generation_failed(
-        &self,
-        task: &TaskId,
-        family: Family,
-        notes: &mut ResponseNotes,
-    ) -> PollResult {
-        let record = lenient_json::parse_object(self.data()).unwrap_or_default();
-        let Observation {
-            state,
-            mut details,
-            raw,
-        } = parse_record(&record, task, family, notes)?;
-        let has_videos = state.videos().next().is_some();
-        let state = match state {
-            TaskState::Succeeded { .. } if has_videos => state,
-            TaskState::Failed { .. } => state,
-            TaskState::New
-            | TaskState::Running { .. }
-            | TaskState::Succeeded { .. }
-            | TaskState::NotFound
-            | TaskState::Unrecognised => TaskState::Failed {
-                stage: FailureStage::Generation,
-            },
-        };
-        if matches!(state, TaskState::Failed { .. }) {
-            let code = || {
-                Some(CleanText::line(
-                    &GENERATION_FAILED_CODE.to_string(),
-                    MAX_MESSAGE_LEN,
-                ))
-            };
-            let message = || Some(self.message()).filter(|message| !message.is_empty());
-            details.error_code = details.error_code.or_else(code);
-            details.error_message = details.error_message.or_else(message);
+    fn parse_failure(&self, task: &TaskId, family: Family) -> PollResult {
+        let mut seen = parse_record(&lenient_json::parse_object(self.data()), task, family)?;
+        if seen.state.videos().next().is_some() {
+            return Ok(seen);
         }
-        Ok(Observation {
-            state,
-            details,
-            raw,
-        })
+        if !matches!(seen.state, TaskState::Failed { .. }) {
+            seen.state = TaskState::Failed {
+                stage: FailureStage::Generation,
+            };
+        }
+        let details = &mut seen.details;
+        let code = || clean_line(&GENERATION_FAILED_CODE.to_string());
+        details.error_code.get_or_insert_with(code);
+        let message = Some(self.message()).filter(|message| !message.is_empty());
+        details.error_message = details.error_message.take().or(message);
+        Ok(seen)
     }
 }
 
 /// Parses the envelope's `data` as the record of `task`.
 ///
 /// Null, missing or empty data is [`PollError::NotFound`].
-fn parse_data(
-    data: &Value,
-    task: &TaskId,
-    family: Family,
-    notes: &mut ResponseNotes,
-) -> PollResult {
+fn parse_data(data: &Value, task: &TaskId, family: Family) -> PollResult {
     if data.as_str().is_some_and(|text| text.trim().is_empty()) {
         return Err(PollError::NotFound);
     }
-    let record = match lenient_json::unwrap_json_string(data) {
-        Some(Value::Null) => return Err(PollError::NotFound),
-        Some(Value::Object(record)) if record.is_empty() => return Err(PollError::NotFound),
-        Some(Value::Object(record)) => record,
+    match lenient_json::unwrap_json_string(data) {
+        Some(Value::Null) => Err(PollError::NotFound),
+        Some(Value::Object(record)) if record.is_empty() => Err(PollError::NotFound),
+        Some(record @ Value::Object(_)) => parse_record(&record, task, family),
         Some(other) => {
-            return Err(malformed(&format!(
-                "data is {}, not an object",
-                json_kind(&other)
-            )));
+            let kind = json_kind(&other);
+            Err(malformed(&format!("data is {kind}, not an object")))
         }
-        None => return Err(malformed("data is a string without JSON")),
-    };
-    if data.is_string() {
-        notes.add(Anomaly::DataAsText);
+        None => Err(malformed("data is a string without JSON")),
     }
-    parse_record(&record, task, family, notes)
 }
 
 /// Decodes a record; rejects one that names another task. A record without an id is accepted.
-fn parse_record(
-    record: &JsonObject,
-    task: &TaskId,
-    family: Family,
-    notes: &mut ResponseNotes,
-) -> PollResult {
-    let id = lenient_json::to_text(lenient_json::field(record, "taskId")).unwrap_or_default();
+fn parse_record(record: &Value, task: &TaskId, family: Family) -> PollResult {
+    let id = lenient_json::to_text(field(record, "taskId")).unwrap_or_default();
     let id = id.trim();
     if !id.is_empty() && id != task.as_str() {
-        notes.add(Anomaly::OtherTask);
         return Err(malformed("response for another task"));
     }
     let (state, details) = (family_api(family).decode)(record);
-    let raw = raw_json(record);
     Ok(Observation {
         state,
         details,
-        raw,
+        raw: raw_json(record),
     })
 }
 
 /// Returns the record as JSON, cut at [`MAX_RAW_LEN`].
-fn raw_json(record: &JsonObject) -> Arc<str> {
-    // Serialising a map with string keys cannot fail.
-    let text = serde_json::to_string(record).unwrap_or_default();
+fn raw_json(record: &Value) -> Arc<str> {
+    let text = record.to_string();
     text.get(..text.floor_char_boundary(MAX_RAW_LEN))
         .unwrap_or_default()
         .into()

@@ -1,28 +1,18 @@
-//! The API key: parsed, never shown, and redacted from server text.
+//! The API key: parsed, and never shown.
 //!
 //! Only the API client can read its characters. [`super::key_source`] finds the key.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::redaction::{self, MatchMode};
 use crate::domain::{id_extract::KnownSecrets, path_text::strip_quotes};
 
 /// The longest key accepted, in characters; anything longer is a pasted file.
 const MAX_KEY_LEN: usize = 1024;
 
-/// The shortest key that is redacted; a shorter one could be an ordinary word.
-const MIN_REDACTED_LEN: usize = 8;
-
-/// The shortest key that is also redacted inside words; shorter keys only as whole words.
-const MIN_SUBSTRING_REDACTED_LEN: usize = 12;
-
 const QUOTES: [char; 2] = ['"', '\''];
-
-/// Shown in place of the key.
-const REPLACEMENT: &str = "(the key)";
 
 /// The API key. `Debug` hides it.
 #[derive(Clone)]
@@ -80,26 +70,6 @@ impl ApiKey {
             encode(key),
             encode(&format!("{key}:")),
         ])
-    }
-
-    /// Replaces the key in `text`, in any encoding.
-    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let key = self.expose();
-        let mode = match key.len() {
-            ..MIN_REDACTED_LEN => return Cow::Borrowed(text),
-            MIN_REDACTED_LEN..MIN_SUBSTRING_REDACTED_LEN => MatchMode::WholeWord,
-            MIN_SUBSTRING_REDACTED_LEN.. => MatchMode::Anywhere,
-        };
-        redaction::redact(text, key, mode, REPLACEMENT).map_or(Cow::Borrowed(text), Cow::Owned)
-    }
-
-    /// Replaces the key in a response body.
-    pub(super) fn redact_bytes(&self, body: Vec<u8>) -> Vec<u8> {
-        let redacted = match self.redact(&String::from_utf8_lossy(&body)) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(text) => Some(text.into_bytes()),
-        };
-        redacted.unwrap_or(body)
     }
 }
 
@@ -161,52 +131,5 @@ mod tests {
             "the key has an invalid character at position 7"
         );
         assert!(!format!("{error:?}").contains("canary"));
-    }
-
-    #[test]
-    fn the_key_is_redacted_from_messages() {
-        let key = ApiKey::parse("canary-5d1f-0123").unwrap();
-        assert_eq!(
-            key.redact("bad key canary-5d1f-0123!"),
-            "bad key (the key)!"
-        );
-        let key = ApiKey::parse("Canary-5D1F-0123").unwrap();
-        assert_eq!(key.redact("canary-5d1f-0123.example"), "(the key).example");
-        assert_eq!(
-            key.redact_bytes(b"\xff Canary-5D1F-0123".to_vec()),
-            "\u{fffd} (the key)".as_bytes()
-        );
-        assert_eq!(key.redact_bytes(b"\xff nothing".to_vec()), b"\xff nothing");
-
-        let word = ApiKey::parse("demo-12").unwrap();
-        assert_eq!(word.redact("a demo-12 task"), "a demo-12 task");
-    }
-
-    #[test]
-    fn a_short_key_is_redacted_as_a_whole_word() {
-        for key in ["canary-5", "canary-5d1f"] {
-            let redacted = |text: &str| {
-                let text = text.replace('*', key);
-                let key = ApiKey::parse(key).unwrap();
-                key.redact(&text).into_owned().replace("(the key)", "_")
-            };
-            for (text, expected) in [
-                ("*", "_"),
-                ("bad key *!", "bad key _!"),
-                ("key=*&x", "key=_&x"),
-                (r#"{"msg":"bad\n*\t*"}"#, r#"{"msg":"bad\n_\t_"}"#),
-                (r"%0A* \u000a*\u0020", r"%0A_ \u000a_\u0020"),
-                ("é*é", "é_é"),
-            ] {
-                assert_eq!(redacted(text), expected, "{key}");
-            }
-            for text in ["x*", "*0", "1*1"] {
-                assert_eq!(redacted(text), text.replace('*', key));
-            }
-            let spelled = key.replace('c', "\\u0063").replace('-', "%2D");
-            assert_eq!(redacted(&spelled), "_");
-            let base64 = general_purpose::STANDARD.encode(format!("Bearer {key}"));
-            assert!(redacted(&base64).contains('_'), "{key}");
-        }
     }
 }

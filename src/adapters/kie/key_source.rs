@@ -2,21 +2,24 @@
 //!
 //! Neither errors nor the log quote the file's content or the command's output.
 
-use std::{fs::File, io::Read as _, path::Path, process::Stdio, time::Duration};
+use std::{fmt, fs::File, io::Read as _, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     process::{Child, Command},
+    sync::{Mutex, OnceCell},
     task, time,
 };
 
-use super::ApiKey;
+use super::key::ApiKey;
 use crate::{
     adapters::{
         command::{self, SearchPath},
         regular_file::{self, Symlinks},
     },
-    domain::{poll_result::PollError, stored_key::StoredKey, text::CleanText},
+    domain::{
+        id_extract::KnownSecrets, poll_result::PollError, stored_key::StoredKey, text::CleanText,
+    },
 };
 
 /// The time for a command to print the key: some ask a person first.
@@ -69,6 +72,60 @@ impl KeySource {
                 PollError::KeyUnreadable(reason)
             }),
         }
+    }
+}
+
+/// A key that is read for the first request; concurrent requests wait for the same read.
+pub(super) struct CachedKey {
+    source: KeySource,
+    current: Mutex<Arc<OnceCell<Result<ApiKey, PollError>>>>,
+}
+
+impl CachedKey {
+    pub(super) fn new(source: KeySource) -> Self {
+        Self {
+            source,
+            current: Mutex::default(),
+        }
+    }
+
+    /// Runs a request with the key. After an unreadable or refused key, the next request reads it
+    /// again.
+    pub(super) async fn with<T, F: Future<Output = Result<T, PollError>>>(
+        &self,
+        request: impl FnOnce(ApiKey) -> F,
+    ) -> Result<T, PollError> {
+        let cell = Arc::clone(&*self.current.lock().await);
+        let key = cell.get_or_init(|| self.source.read()).await;
+        let result = match key.clone() {
+            Ok(key) => request(key).await,
+            Err(error) => Err(error),
+        };
+        if matches!(
+            result,
+            Err(PollError::Unauthorized(_) | PollError::KeyUnreadable(_))
+        ) {
+            let mut current = self.current.lock().await;
+            // Another request may have replaced it meanwhile.
+            if Arc::ptr_eq(&current, &cell) {
+                *current = Arc::default();
+            }
+        }
+        result
+    }
+
+    /// Returns the spellings of the key, if it has been read.
+    pub(super) fn known_spellings(&self) -> KnownSecrets {
+        // A key that is being read at this moment is known by the next call.
+        let current = self.current.try_lock().ok();
+        let key = current.as_ref().and_then(|cell| cell.get()?.as_ref().ok());
+        key.map(ApiKey::known_spellings).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for CachedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
     }
 }
 

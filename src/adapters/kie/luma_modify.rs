@@ -4,9 +4,8 @@
 
 use serde_json::Value;
 
-use super::{
-    FamilyApi,
-    lenient_json::{self, JsonObject},
+use super::lenient_json::{
+    clean_line, collect_links, field, parse_flag, parse_object, parse_time, to_text,
 };
 use crate::domain::{
     link::Links,
@@ -23,47 +22,34 @@ const MAX_PROMPT_LEN: usize = 16 * 1024;
 /// The longest of the other texts, in bytes: the limit for links.
 const MAX_TEXT_LEN: usize = 2 * 1024;
 
-pub const API: FamilyApi = FamilyApi {
-    path: "/api/v1/modify/record-info",
-    decode,
-};
+/// The path of the status endpoint.
+pub const PATH: &str = "/api/v1/modify/record-info";
 
 /// Decodes the record. Never fails: fields are read independently, and invalid ones are left out.
 ///
 /// Only the flag decides the state. A record without a flag (or with null) is
 /// [`TaskState::Unrecognised`], not "running": both are polled again, but we claim nothing that the
 /// server did not say.
-pub fn decode(record: &JsonObject) -> (TaskState, TaskDetails) {
-    let request =
-        lenient_json::parse_object(lenient_json::field(record, "paramJson")).unwrap_or_default();
-    let response =
-        lenient_json::parse_object(lenient_json::field(record, "response")).unwrap_or_default();
+pub fn decode(record: &Value) -> (TaskState, TaskDetails) {
+    let request = parse_object(field(record, "paramJson"));
+    let response = parse_object(field(record, "response"));
     let videos = parse_links(record, &response, "resultUrls");
     let details = TaskDetails {
-        flag: lenient_json::parse_flag(lenient_json::field(record, "successFlag")),
-        prompt: lenient_json::to_text(lenient_json::field(&request, "prompt"))
+        flag: parse_flag(field(record, "successFlag")),
+        prompt: to_text(field(&request, "prompt"))
             .map(|prompt| CleanText::block(&prompt, MAX_PROMPT_LEN))
             .filter(|prompt| !prompt.is_empty()),
-        input: lenient_json::collect_links(lenient_json::field(&request, "videoUrl"))
+        input: collect_links(field(&request, "videoUrl"))
             .iter()
             .next()
             .cloned(),
-        callback: lenient_json::clean_line(
-            lenient_json::field(&request, "callBackUrl"),
-            MAX_TEXT_LEN,
-        ),
+        callback: clean_line(field(&request, "callBackUrl"), MAX_TEXT_LEN),
         watermark: parse_watermark(&request),
-        created: lenient_json::parse_time(lenient_json::field(record, "createTime")),
-        completed: lenient_json::parse_time(lenient_json::field(record, "completeTime")),
+        created: parse_time(field(record, "createTime")),
+        completed: parse_time(field(record, "completeTime")),
         origin_urls: parse_links(record, &response, "originUrls"),
-        error_code: lenient_json::clean_line(
-            lenient_json::field(record, "errorCode"),
-            MAX_TEXT_LEN,
-        ),
-        error_message: lenient_json::clean_line(
-            lenient_json::field(record, "errorMessage"),
-            MAX_MESSAGE_LEN,
-        ),
+        error_code: clean_line(field(record, "errorCode"), MAX_TEXT_LEN),
+        error_message: clean_line(field(record, "errorMessage"), MAX_MESSAGE_LEN),
     };
     (task_state(videos, &details), details)
 }
@@ -95,10 +81,10 @@ fn task_state(videos: Links, details: &TaskDetails) -> TaskState {
 }
 
 /// Reads links from the response, else from the record itself, where callbacks have them.
-fn parse_links(record: &JsonObject, response: &JsonObject, name: &str) -> Links {
-    let links = lenient_json::collect_links(lenient_json::field(response, name));
+fn parse_links(record: &Value, response: &Value, name: &str) -> Links {
+    let links = collect_links(field(response, name));
     if links.is_empty() {
-        lenient_json::collect_links(lenient_json::field(record, name))
+        collect_links(field(record, name))
     } else {
         links
     }
@@ -106,11 +92,8 @@ fn parse_links(record: &JsonObject, response: &JsonObject, name: &str) -> Links 
 
 /// Reads the watermark; the record spells the field differently from the request. An empty
 /// watermark is kept.
-fn parse_watermark(request: &JsonObject) -> Option<CleanText> {
-    ["waterMark", "watermark"]
-        .into_iter()
-        .map(|name| lenient_json::field(request, name))
-        .find(|value| **value != Value::Null)
-        .and_then(lenient_json::to_text)
-        .map(|text| CleanText::line(&text, MAX_TEXT_LEN))
+fn parse_watermark(request: &Value) -> Option<CleanText> {
+    let text = |name| to_text(field(request, name));
+    let watermark = text("waterMark").or_else(|| text("watermark"))?;
+    Some(CleanText::line(&watermark, MAX_TEXT_LEN))
 }

@@ -6,7 +6,7 @@ use std::env;
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use crate::domain::path_text::strip_quotes;
+use crate::domain::{api_origin::ApiOrigin, path_text::strip_quotes};
 
 /// Variables with proxies. For https the first that is set applies; within a pair the first, even
 /// if it is empty.
@@ -40,8 +40,22 @@ pub enum ProxyError {
     UnreadableExemptions(&'static str),
 }
 
+/// Returns host and port of the proxy used for an address, without user information.
+///
+/// Read each time from the environment or the system settings, as the HTTP client did when it was
+/// built.
+pub(in crate::adapters) fn proxy_for(origin: &ApiOrigin) -> Option<String> {
+    if origin.is_loopback() {
+        return None;
+    }
+    let address = origin.as_str().parse().ok()?;
+    let proxy = Matcher::from_system().intercept(&address)?;
+    let (host, port) = (proxy.uri().host()?, proxy.uri().port_u16());
+    Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
 /// Returns the proxies that the environment names for https.
-pub(super) fn https_proxies() -> impl Iterator<Item = String> {
+pub(in crate::adapters) fn https_proxies() -> impl Iterator<Item = String> {
     let names = PROXY_VARIABLES.into_iter().flatten();
     let names = names.filter(|name| !is_http_only(name));
     names.filter_map(|name| env::var(name).ok())

@@ -1,38 +1,55 @@
-//! Parser for the `Retry-After` header, in both of its forms.
-//!
-//! A date is measured against the response's own `Date` header, so a wrong clock on either side
-//! does not matter.
+//! Response headers that the API client and the downloads read.
 
 use std::time::Duration;
 
 use jiff::{Timestamp, fmt::rfc2822};
+use reqwest::{
+    Response,
+    header::{DATE, HeaderName, RETRY_AFTER},
+};
 
-use crate::domain::{schedule::MAX_WAIT, time};
+use crate::domain::{poll_result::PollError, schedule::MAX_WAIT, time};
 
 /// The shortest wait: a time in the past must not cause a busy loop.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 
-/// Parses `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date relative to the `Date`
-/// header.
+/// Returns a header's value if it is valid text.
+pub(in crate::adapters) fn text(response: &Response, name: HeaderName) -> Option<&str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// Parses an HTTP date in its current form, which is that of e-mail (RFC 2822).
+pub(in crate::adapters) fn parse_date(text: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new()
+        .parse_timestamp(text.trim())
+        .ok()
+}
+
+/// Returns the wait that the server asks for.
+pub(in crate::adapters) fn retry_after(response: &Response) -> Option<Duration> {
+    parse_retry_after(text(response, RETRY_AFTER)?, text(response, DATE))
+}
+
+/// Parses `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date. A date is measured against
+/// the response's own `Date` header, so a wrong clock on either side does not matter.
 ///
 /// Clamps the wait between one second and [`MAX_WAIT`]. Returns `None` for anything else: negative
 /// or fractional numbers, words, a date without a `Date` header.
-pub fn parse(value: &str, date: Option<&str>) -> Option<Duration> {
+fn parse_retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // Only digits, so parsing can fail by overflow only.
         Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
-        time::elapsed(parse_http_date(date?)?, parse_http_date(value)?)
+        time::elapsed(parse_date(date?)?, parse_date(value)?)
     };
     Some(wait.clamp(MIN_WAIT, MAX_WAIT))
 }
 
-/// Parses an HTTP date in its current form, which is that of e-mail (RFC 2822).
-pub(super) fn parse_http_date(text: &str) -> Option<Timestamp> {
-    rfc2822::DateTimeParser::new()
-        .parse_timestamp(text.trim())
-        .ok()
+/// Returns an error if the response is a Cloudflare challenge instead of the server's response.
+pub(in crate::adapters) fn cloudflare_challenge(response: &Response) -> Option<PollError> {
+    let is_challenge = response.headers().contains_key("cf-mitigated");
+    is_challenge.then(|| PollError::Blocked(i64::from(response.status().as_u16())))
 }
 
 #[cfg(test)]
@@ -70,10 +87,16 @@ mod tests {
             ("Wed Aug 13 09:48:30 2025", None),
         ];
         for (value, expected) in table {
-            assert_eq!(parse(value, Some(DATE)), expected, "{value}");
+            assert_eq!(parse_retry_after(value, Some(DATE)), expected, "{value}");
         }
-        assert_eq!(parse("Wed, 13 Aug 2025 09:48:30 GMT", None), None);
-        assert_eq!(parse("Wed, 13 Aug 2025 09:48:30 GMT", Some("x")), None);
-        assert_eq!(parse("7", None), seconds(7));
+        assert_eq!(
+            parse_retry_after("Wed, 13 Aug 2025 09:48:30 GMT", None),
+            None
+        );
+        assert_eq!(
+            parse_retry_after("Wed, 13 Aug 2025 09:48:30 GMT", Some("x")),
+            None
+        );
+        assert_eq!(parse_retry_after("7", None), seconds(7));
     }
 }
