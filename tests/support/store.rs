@@ -68,6 +68,14 @@ impl TestList {
         conn.execute_batch(sql).unwrap();
     }
 
+    /// Returns the values of the first column that `sql` selects.
+    pub(crate) fn read_texts(&self, sql: &str) -> Vec<String> {
+        let conn = rusqlite::Connection::open(self.path()).unwrap();
+        let mut select = conn.prepare(sql).unwrap();
+        let texts = select.query_map([], |row| row.get(0)).unwrap();
+        texts.map(Result::unwrap).collect()
+    }
+
     /// Returns the names of the files beside the list, sorted.
     pub(crate) fn files(&self) -> Vec<String> {
         let folder = std::fs::read_dir(self.dir.path().join("data")).unwrap();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    notify_off, read,
+    read,
     rows::{self, StoredTask, truncate_to_millis},
 };
 use crate::domain::{
@@ -123,7 +123,7 @@ impl<'a> ChangeWriter<'a> {
                 Ok(ChangeResult::Recorded)
             }
             (ListChange::SetNotify { task, notify, .. }, Some(stored)) => {
-                notify_off::save_notify_setting(self.tx, task, *notify)?;
+                rows::put_notify_setting(self.tx, task, *notify)?;
                 // The new revision makes other instances reload the row.
                 self.update_row(stored, false)?;
                 Ok(ChangeResult::Recorded)

@@ -6,15 +6,15 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io, mem,
+    io, iter, mem,
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     process,
     sync::OnceLock,
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, accessat},
+    fs::{Access, AtFlags, CWD, accessat},
     io::Errno,
     process::{Flock, FlockType, fcntl_getlk, geteuid},
 };
@@ -31,23 +31,18 @@ const MAX_PASSWD_LEN: usize = 1024 * 1024;
 
 /// Replaces an error by its cause in the file system, if one is found.
 pub(super) fn explain(path: &Path, access: AccessMode, error: StoreError) -> StoreError {
-    let cause = match &error {
-        StoreError::Busy => find_lock_error(path),
-        StoreError::ReadOnly(_) | StoreError::Unreadable(_) => find_access_error(path)
-            .or_else(|| find_open_error(path))
-            .or_else(|| find_lock_error(path))
-            .or_else(|| find_write_error(path, access)),
-        StoreError::Disk(_) => find_lock_error(path).or_else(|| find_write_error(path, access)),
-        StoreError::Full
-        | StoreError::Quota
-        | StoreError::Missing(_)
-        | StoreError::NoLocks(_)
-        | StoreError::NoSharedMemory
-        | StoreError::Damaged(_)
-        | StoreError::NewerVersion { .. }
-        | StoreError::Other(_) => None,
-    };
-    cause.unwrap_or(error)
+    let is_access_error = matches!(error, StoreError::ReadOnly(_) | StoreError::Unreadable(_));
+    let is_disk_error = is_access_error || matches!(error, StoreError::Disk(_));
+    let is_lock_error = is_disk_error || error == StoreError::Busy;
+    let access_error = || find_access_error(path).or_else(|| find_open_error(path));
+    (is_access_error.then(access_error).flatten())
+        .or_else(|| is_lock_error.then(|| find_lock_error(path)).flatten())
+        .or_else(|| {
+            is_disk_error
+                .then(|| find_write_error(path, access))
+                .flatten()
+        })
+        .unwrap_or(error)
 }
 
 /// Checks the permissions of the folders, the file and its helper files.
@@ -55,33 +50,31 @@ fn find_access_error(path: &Path) -> Option<StoreError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let ancestors: Vec<_> = folder.ancestors().collect();
     for folder in ancestors.into_iter().rev() {
-        if let Err(error) = check_access(folder, rustix::fs::Access::EXEC_OK)
+        if let Err(error) = check_access(folder, Access::EXEC_OK)
             && error != Errno::NOENT
         {
             return Some(StoreError::Unreadable(describe_remedy(folder, error)));
         }
     }
-    let helpers = side_files::HELPER_SUFFIXES.map(|suffix| side_files::with_suffix(path, suffix));
-    let files: Vec<_> = [path.to_owned()].into_iter().chain(helpers).collect();
+    let files: Vec<_> = iter::once("")
+        .chain(side_files::HELPER_SUFFIXES)
+        .map(|suffix| side_files::with_suffix(path, suffix))
+        .collect();
     let denied = |wanted| {
-        let denied = |file: &PathBuf| Some((file.clone(), check_access(file, wanted).err()?));
-        let mut errors = files.iter().filter_map(denied);
-        errors.find(|(_, error)| *error != Errno::NOENT)
+        files.iter().find_map(|file| {
+            let error = check_access(file, wanted).err()?;
+            (error != Errno::NOENT).then_some((file.as_path(), error))
+        })
     };
-    if let Some((file, error)) = denied(rustix::fs::Access::READ_OK) {
-        return Some(StoreError::Unreadable(describe_remedy(&file, error)));
+    if let Some((file, error)) = denied(Access::READ_OK) {
+        return Some(StoreError::Unreadable(describe_remedy(file, error)));
     }
-    let in_folder = || {
-        Some((
-            folder.to_owned(),
-            check_access(folder, rustix::fs::Access::WRITE_OK).err()?,
-        ))
-    };
-    let (denied_path, error) = denied(rustix::fs::Access::WRITE_OK).or_else(in_folder)?;
-    Some(StoreError::ReadOnly(describe_remedy(&denied_path, error)))
+    let in_folder = || Some((folder, check_access(folder, Access::WRITE_OK).err()?));
+    let (denied_path, error) = denied(Access::WRITE_OK).or_else(in_folder)?;
+    Some(StoreError::ReadOnly(describe_remedy(denied_path, error)))
 }
 
-fn check_access(path: &Path, wanted: rustix::fs::Access) -> Result<(), Errno> {
+fn check_access(path: &Path, wanted: Access) -> Result<(), Errno> {
     accessat(CWD, path, wanted, AtFlags::EACCESS)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use rusqlite::{ErrorCode, ffi};
+use rusqlite::ffi;
 use rustix::io::Errno;
 
 use crate::domain::list_change::StoreError;
@@ -11,7 +11,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::Error as E;
         let text = error.to_string();
-        let Some(code) = error.sqlite_error_code() else {
+        let Some(code) = error.sqlite_extended_error_code() else {
             // Missing rows or values of another type: an intact list file has none.
             let is_damage = matches!(
                 error,
@@ -27,34 +27,22 @@ impl From<rusqlite::Error> for StoreError {
                 Self::Other(text)
             };
         };
-        let is = |codes: &[ErrorCode]| codes.contains(&code);
-        let extended = error.sqlite_extended_error_code().unwrap_or_default();
-        if extended == ffi::SQLITE_IOERR_SHMMAP {
-            Self::NoSharedMemory
-        } else if is(&[ErrorCode::DiskFull]) {
-            Self::Full
-        } else if is(&[ErrorCode::SystemIoFailure]) {
-            Self::Disk(failed_operation(extended).map_or(text, str::to_owned))
-        } else if is(&[ErrorCode::ReadOnly, ErrorCode::PermissionDenied]) {
-            Self::ReadOnly(text)
-        } else if is(&[ErrorCode::CannotOpen]) {
-            Self::Unreadable(text)
-        } else if is(&[
-            ErrorCode::DatabaseBusy,
-            ErrorCode::DatabaseLocked,
-            ErrorCode::FileLockingProtocolFailed,
-        ]) {
-            Self::Busy
-        } else if is(&[
-            ErrorCode::DatabaseCorrupt,
-            ErrorCode::NotADatabase,
-            // A length or type that no row of an intact list has.
-            ErrorCode::TooBig,
-            ErrorCode::TypeMismatch,
-        ]) {
-            Self::Damaged(text)
-        } else {
-            Self::Other(text)
+        if code == ffi::SQLITE_IOERR_SHMMAP {
+            return Self::NoSharedMemory;
+        }
+        // The low byte is the primary code: https://sqlite.org/rescode.html
+        match code & 0xff {
+            ffi::SQLITE_FULL => Self::Full,
+            ffi::SQLITE_IOERR => Self::Disk(failed_operation(code).map_or(text, str::to_owned)),
+            ffi::SQLITE_READONLY | ffi::SQLITE_PERM => Self::ReadOnly(text),
+            ffi::SQLITE_CANTOPEN => Self::Unreadable(text),
+            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => Self::Busy,
+            // The last two: a length or type that no row of an intact list has.
+            ffi::SQLITE_CORRUPT
+            | ffi::SQLITE_NOTADB
+            | ffi::SQLITE_TOOBIG
+            | ffi::SQLITE_MISMATCH => Self::Damaged(text),
+            _ => Self::Other(text),
         }
     }
 }
@@ -73,26 +61,17 @@ const fn failed_operation(code: i32) -> Option<&'static str> {
 }
 
 pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
-    use io::ErrorKind as K;
-    let text = format!("{}: {error}", path.display());
-    if error.kind() == K::FileTooLarge {
-        let text = format!(
-            "{} has reached the file size limit (ulimit -f)",
-            path.display()
-        );
-        return StoreError::Other(text);
-    }
-    let is = |kinds: &[K]| kinds.contains(&error.kind());
-    if is(&[K::StorageFull]) {
-        StoreError::Full
-    } else if is(&[K::QuotaExceeded]) {
-        StoreError::Quota
-    } else if is(&[K::PermissionDenied, K::ReadOnlyFilesystem]) {
-        StoreError::ReadOnly(text)
-    } else if is(&[K::StaleNetworkFileHandle]) || Errno::from_io_error(error) == Some(Errno::IO) {
-        StoreError::Disk(text)
-    } else {
-        StoreError::Other(text)
+    let path = path.display();
+    let text = format!("{path}: {error}");
+    match Errno::from_io_error(error) {
+        Some(Errno::FBIG) => StoreError::Other(format!(
+            "{path} has reached the file size limit (ulimit -f)"
+        )),
+        Some(Errno::NOSPC) => StoreError::Full,
+        Some(Errno::DQUOT) => StoreError::Quota,
+        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => StoreError::ReadOnly(text),
+        Some(Errno::IO | Errno::STALE) => StoreError::Disk(text),
+        _ => StoreError::Other(text),
     }
 }
 

@@ -4,7 +4,6 @@
 //! get its mode.
 
 use std::{
-    fmt::Write as _,
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
@@ -13,6 +12,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use url::Url;
 
 use super::{error_cause, errors, side_files};
 use crate::{
@@ -120,20 +120,17 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
 
 /// Makes the file and its helper files inaccessible to other users.
 pub(super) fn make_private(path: &Path) {
-    for path in [path.to_owned()]
-        .into_iter()
-        .chain(side_files::HELPER_SUFFIXES.map(|suffix| side_files::with_suffix(path, suffix)))
-        .chain([side_files::with_suffix(path, side_files::ID_LOG_SUFFIX)])
-    {
-        let Ok(meta) = fs::metadata(&path) else {
-            continue;
-        };
-        let is_open_to_others = meta.permissions().mode() & 0o077 != 0;
-        if meta.is_file() && is_open_to_others {
+    let suffixes = ["", side_files::ID_LOG_SUFFIX].into_iter();
+    for suffix in suffixes.chain(side_files::HELPER_SUFFIXES) {
+        let path = side_files::with_suffix(path, suffix);
+        if let Ok(meta) = fs::metadata(&path)
+            && meta.is_file()
+            && meta.mode() & 0o077 != 0
+        {
             // Fails on another user's file, which may still be usable.
             drop(fs::set_permissions(
                 &path,
-                Permissions::from_mode(meta.permissions().mode() & 0o700),
+                Permissions::from_mode(meta.mode() & 0o700),
             ));
         }
     }
@@ -232,8 +229,7 @@ pub(super) fn copy_to_free_name(
 
 /// Returns the identity of the file at the path, `None` if it is missing or unreadable.
 pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
-    let meta = fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino()))
+    find_identity(path).ok().flatten()
 }
 
 /// Reports whether the file is empty but its write-ahead log has commits, which SQLite would
@@ -246,34 +242,35 @@ pub(super) fn lost_main_file(path: &Path) -> bool {
 /// Opens the file, and returns why it is read-only if it is. Writes nothing.
 ///
 /// A file with a write-ahead log on a disk without shared memory is opened exclusively. Closing the
-/// connection changes no file until [`enable_checkpoint_on_close`].
-pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), StoreError> {
-    let mut conn = open_writable(path)?;
+/// connection changes no file until [`set_checkpoint_on_close`].
+pub(super) fn connect(
+    path: &Path,
+    access: AccessMode,
+) -> Result<(Connection, Option<StoreError>), StoreError> {
+    let mut conn = match access {
+        AccessMode::Full => open_writable(path)?,
+        AccessMode::ReadOnly => open_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+    };
     let mut first_read = read_first_page(&conn);
-    if first_read == Err(StoreError::NoSharedMemory) {
+    if access == AccessMode::Full && first_read == Err(StoreError::NoSharedMemory) {
         drop(conn);
         conn = open_exclusive(path)?;
         first_read = read_first_page(&conn);
     }
-    match first_read {
-        Ok(()) if conn.is_readonly("main").unwrap_or(false) => {
+    let reason = match first_read {
+        Ok(()) if access == AccessMode::Full && conn.is_readonly("main")? => {
             let why = StoreError::ReadOnly(format!("{} is read-only", path.display()));
-            Ok((
-                conn,
-                Some(error_cause::explain(path, AccessMode::ReadOnly, why)),
-            ))
+            Some(error_cause::explain(path, AccessMode::ReadOnly, why))
         }
-        Ok(()) => Ok((conn, None)),
+        Ok(()) => None,
         Err(error) if may_be_helper_failure(&error) => {
             drop(conn);
-            let conn = open_immutable(path)?;
-            Ok((
-                conn,
-                Some(error_cause::explain(path, AccessMode::Full, error)),
-            ))
+            conn = open_immutable(path)?;
+            Some(error_cause::explain(path, access, error))
         }
-        Err(error) => Err(error),
-    }
+        Err(error) => return Err(error),
+    };
+    Ok((conn, reason))
 }
 
 /// Reports whether the failure may concern the helper files only, so that the list is readable.
@@ -290,10 +287,7 @@ const fn may_be_helper_failure(error: &StoreError) -> bool {
 
 /// Opens the file for writing. Writes nothing until its first use.
 pub(super) fn open_writable(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
-    configure(&conn)?;
-    Ok(conn)
+    open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
 /// Opens the file exclusively, which needs no shared memory.
@@ -302,18 +296,6 @@ fn open_exclusive(path: &Path) -> Result<Connection, StoreError> {
     // Set before the first use: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
     conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(conn)
-}
-
-/// Opens the file for reading; as immutable if SQLite can neither find nor create its helper files.
-pub(super) fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
-    configure(&conn)?;
-    match read_first_page(&conn) {
-        Ok(()) => Ok(conn),
-        Err(error) if may_be_helper_failure(&error) => open_immutable(path),
-        Err(error) => Err(error),
-    }
 }
 
 /// Opens a file without locks and helper files: later changes of it are not seen.
@@ -327,28 +309,17 @@ fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
             path.display()
         )));
     }
-    let mut name = String::from("file:");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
-                name.push(char::from(*byte));
-            }
-            // Writing to a `String` cannot fail.
-            other => write!(name, "%{other:02x}").unwrap_or_default(),
-        }
-    }
-    name.push_str("?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(name, flags)?;
-    configure(&conn)?;
+    let mut url = Url::from_file_path(path)
+        .map_err(|()| StoreError::Other(format!("{} is not absolute", path.display())))?;
+    url.set_query(Some("immutable=1"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let conn = open_with(Path::new(url.as_str()), flags)?;
     read_first_page(&conn)?;
     Ok(conn)
 }
 
-/// Configures a connection. Required for every connection to a list file.
-pub(super) fn configure(conn: &Connection) -> Result<(), StoreError> {
+fn open_with(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(32);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -363,7 +334,7 @@ pub(super) fn configure(conn: &Connection) -> Result<(), StoreError> {
     ] {
         conn.set_db_config(setting, false)?;
     }
-    Ok(())
+    Ok(conn)
 }
 
 /// Reads the first page, to detect problems with the file or its folder.
@@ -372,19 +343,16 @@ fn read_first_page(conn: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Lets SQLite checkpoint and remove the log on close. Call it once the file is known to be an
-/// intact list.
-pub(super) fn enable_checkpoint_on_close(conn: &Connection) -> Result<(), StoreError> {
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    Ok(())
-}
-
-/// Makes closing the connection change no file.
+/// Sets whether SQLite checkpoints and removes the log on close.
 ///
-/// Needed before another file takes the path: SQLite removes the log by name, which is then the log
-/// of the new file.
-pub(super) fn disable_checkpoint_on_close(conn: &Connection) {
-    drop(conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+/// Only for an intact list, and not once another file takes its path: SQLite removes the log by
+/// name, which is then the log of the new file.
+pub(super) fn set_checkpoint_on_close(
+    conn: &Connection,
+    is_enabled: bool,
+) -> Result<(), StoreError> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_enabled)?;
+    Ok(())
 }
 
 /// Enables the write-ahead log, so that others can read during a write, and reports whether it

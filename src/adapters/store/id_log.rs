@@ -17,7 +17,7 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     ops::Range,
@@ -41,9 +41,6 @@ const MAX_BYTES: u64 = 256 << 20;
 
 /// The size in bytes above which superseded lines are removed.
 const MIN_REWRITE_BYTES: u64 = 1 << 20;
-
-/// The event of a line that confirms a transaction, by the byte range of its lines.
-const CONFIRM_KEYWORD: &str = "done";
 
 /// The last line about a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,21 +69,14 @@ impl IdLog {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum IdLogEvent {
     Add,
     Remove,
     Label,
-}
-
-impl IdLogEvent {
-    const fn keyword(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Remove => "remove",
-            Self::Label => "label",
-        }
-    }
+    /// Confirms a transaction, by the byte range of its lines.
+    Done,
 }
 
 /// Lines to append.
@@ -102,19 +92,23 @@ impl IdLogLines {
         label: Option<&CleanText>,
     ) {
         let label = escape_label(label.map_or("", CleanText::original));
-        self.push_line(&format!("{rev}\t{}\t{task}\t{label}", event.keyword()));
+        self.push_line(rev, event, task, &label);
     }
 
     fn push_confirmation(&mut self, rev: i64, lines: &Range<u64>) {
-        self.push_line(&format!(
-            "{rev}\t{CONFIRM_KEYWORD}\t{}\t{}",
-            lines.start, lines.end
-        ));
+        self.push_line(rev, IdLogEvent::Done, &lines.start, &lines.end);
     }
 
-    fn push_line(&mut self, body: &str) {
+    fn push_line(
+        &mut self,
+        rev: i64,
+        event: IdLogEvent,
+        subject: &dyn Display,
+        rest: &dyn Display,
+    ) {
+        let body = format!("{rev}\t{}\t{subject}\t{rest}", <&str>::from(event));
         // Writing to a `String` cannot fail.
-        writeln!(self.0, "{:08x}\t{body}", line_checksum(body)).unwrap_or_default();
+        writeln!(self.0, "{:08x}\t{body}", line_checksum(&body)).unwrap_or_default();
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -161,10 +155,15 @@ fn open_if_present(path: &Path, options: &mut OpenOptions) -> io::Result<Option<
     }
 }
 
+/// Runs `work` with the path of the file beside a list.
+fn with_path<T>(list: &Path, work: impl Fn(&Path) -> io::Result<T>) -> Result<T, StoreError> {
+    let path = side_files::with_suffix(list, side_files::ID_LOG_SUFFIX);
+    work(&path).map_err(|error| errors::io_error(&path, &error))
+}
+
 /// Reads the file beside a list; `None` if there is none.
 pub(super) fn read(list: &Path) -> Result<Option<IdLog>, StoreError> {
-    let path = side_files::with_suffix(list, side_files::ID_LOG_SUFFIX);
-    read_from(&path).map_err(|error| errors::io_error(&path, &error))
+    with_path(list, read_from)
 }
 
 fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
@@ -226,15 +225,13 @@ fn parse_line(line: &str) -> Option<IdLogLine> {
     let mut fields = body.splitn(4, '\t');
     let mut field = || fields.next();
     let (rev, event, subject, rest) = (field()?, field()?, field()?, field()?);
-    let is_watched = match event {
-        "add" | "label" => true,
-        "remove" => false,
-        CONFIRM_KEYWORD => {
-            return Some(IdLogLine::Confirmation(
-                subject.parse().ok()?..rest.parse().ok()?,
-            ));
+    let is_watched = match event.parse().ok()? {
+        IdLogEvent::Add | IdLogEvent::Label => true,
+        IdLogEvent::Remove => false,
+        IdLogEvent::Done => {
+            let lines = subject.parse().ok()?..rest.parse().ok()?;
+            return Some(IdLogLine::Confirmation(lines));
         }
-        _ => return None,
     };
     let label = CleanText::line(&unescape_label(rest)?, MAX_LABEL_LEN);
     let entry = IdLogEntry {
@@ -252,8 +249,7 @@ pub(super) fn append(
     rev: i64,
     lines: &IdLogLines,
 ) -> Result<Option<UnconfirmedLines>, StoreError> {
-    let path = side_files::with_suffix(list, side_files::ID_LOG_SUFFIX);
-    append_to(&path, rev, lines).map_err(|error| errors::io_error(&path, &error))
+    with_path(list, |path| append_to(path, rev, lines))
 }
 
 fn append_to(path: &Path, rev: i64, lines: &IdLogLines) -> io::Result<Option<UnconfirmedLines>> {
@@ -293,8 +289,7 @@ pub(super) fn rewrite(
     list: &Path,
     entries: &HashMap<TaskId, IdLogEntry>,
 ) -> Result<(), StoreError> {
-    let path = side_files::with_suffix(list, side_files::ID_LOG_SUFFIX);
-    rewrite_to(&path, entries).map_err(|error| errors::io_error(&path, &error))
+    with_path(list, |path| rewrite_to(path, entries))
 }
 
 fn rewrite_to(path: &Path, entries: &HashMap<TaskId, IdLogEntry>) -> io::Result<()> {

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    notify_off, read,
+    read,
     rows::{self, StoredTask},
 };
 use crate::domain::{
@@ -32,7 +32,7 @@ pub(super) fn merge_lists(old: &Connection, new: &mut Connection) -> Result<usiz
         };
         merged.rev = rev;
         rows::put(&tx, &merged)?;
-        notify_off::save_notify_setting(&tx, merged.watched.id(), merged.watched.notify)?;
+        rows::put_notify_setting(&tx, merged.watched.id(), merged.watched.notify)?;
         written += 1;
         if is_new {
             added += 1;
@@ -60,12 +60,9 @@ fn for_each_readable(
         return Ok(());
     };
     while let Ok(Some(row)) = found.next() {
-        let Ok(mut stored) = rows::decode(row) else {
-            continue;
-        };
-        let notify = notify_off::load_notify_setting(conn, stored.watched.id());
-        stored.watched.notify = notify.unwrap_or_default();
-        on_row(stored)?;
+        if let Ok(stored) = rows::decode(row) {
+            on_row(stored)?;
+        }
     }
     Ok(())
 }

@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{
-    notify_off,
-    rows::{self, StoredTask},
-};
+use super::rows::{self, StoredTask};
 use crate::domain::{
     list_change::{JournalEvent, JournalLine, StoreError},
     task::TaskId,
@@ -38,17 +35,28 @@ pub(super) fn read_data_version(conn: &Connection) -> Result<i64, StoreError> {
     Ok(version)
 }
 
-/// Reads every row and verifies each checksum and revision, the order and the number of rows.
-pub(super) fn read_all(
+/// Reads the list's revision and every watched task.
+pub(super) fn read_all(conn: &Connection) -> Result<(i64, Vec<WatchedTask>), StoreError> {
+    let mut all = Vec::new();
+    let rev = for_each_row(conn, |stored| {
+        if stored.removed_at.is_none() {
+            all.push(stored.watched);
+        }
+    })?;
+    Ok((rev, all))
+}
+
+/// Calls `on_row` for every row, including removed tasks, and returns the list's revision. Verifies
+/// each checksum and revision, the order and the number of rows.
+pub(super) fn for_each_row(
     conn: &Connection,
-    newest_rev: i64,
-    count: i64,
-) -> Result<Vec<WatchedTask>, StoreError> {
-    let mut statement = conn.prepare_cached(&rows::select(""))?;
+    mut on_row: impl FnMut(StoredTask),
+) -> Result<i64, StoreError> {
     let damaged = |why: &str| Err(StoreError::Damaged(why.into()));
-    let mut all = Vec::with_capacity(usize::try_from(count).unwrap_or_default().min(1 << 20));
+    let (newest_rev, count) = read_meta(conn)?;
     let mut count_seen = 0_i64;
     let mut last = None;
+    let mut statement = conn.prepare_cached(&rows::select(""))?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
         let stored = rows::decode(row)?;
@@ -61,15 +69,12 @@ pub(super) fn read_all(
         if stored.rev > newest_rev {
             return damaged("a row is newer than the list");
         }
-        if stored.removed_at.is_none() {
-            all.push(stored.watched);
-        }
+        on_row(stored);
     }
-    notify_off::load_notify_settings(conn, &mut all)?;
     if count_seen != count {
         return damaged(&format!("{count_seen} rows instead of {count}"));
     }
-    Ok(all)
+    Ok(newest_rev)
 }
 
 /// Returns the revision of the list and all ids, each with whether it is watched. Reads an index of
@@ -93,19 +98,6 @@ pub(super) fn read_ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>)
         }
     }
     Ok((rev, ids))
-}
-
-/// Calls `on_row` for every row, including removed tasks.
-pub(super) fn for_each_row(
-    conn: &Connection,
-    mut on_row: impl FnMut(StoredTask),
-) -> Result<(), StoreError> {
-    let mut statement = conn.prepare(&rows::select(""))?;
-    let mut found = statement.query([])?;
-    while let Some(row) = found.next()? {
-        on_row(rows::decode(row)?);
-    }
-    Ok(())
 }
 
 /// Finds the watched task with this exact id, else all whose ids start with `prefix`.
@@ -134,25 +126,20 @@ pub(super) fn resolve_prefix(conn: &Connection, prefix: &str) -> Result<Vec<Task
         .collect())
 }
 
-/// Reads the removed tasks that can be restored, latest first.
-pub(super) fn read_removed(
+/// Finds a watched task whose id is this one in all lower or all upper case.
+pub(super) fn find_case_variant(
     conn: &Connection,
-    limit: usize,
-) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, removed_at FROM task WHERE removed_at IS NOT NULL
-         ORDER BY removed_at DESC LIMIT ?1",
-    )?;
-    let found: Vec<(String, i64)> = statement
-        .query_map([sql_limit(limit)], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    Ok(found
-        .into_iter()
-        .filter_map(|(id, at)| {
-            let at = Timestamp::from_millisecond(at).ok()?;
-            Some((TaskId::parse(&id).ok()?, at))
-        })
-        .collect())
+    task: &TaskId,
+) -> Result<Option<TaskId>, StoreError> {
+    let id = task.as_str();
+    let spellings = (id.to_ascii_lowercase(), id.to_ascii_uppercase(), id);
+    let found: Option<String> = conn
+        .prepare_cached(
+            "SELECT id FROM task WHERE id IN (?1, ?2) AND id <> ?3 AND removed_at IS NULL",
+        )?
+        .query_row(spellings, |row| row.get(0))
+        .optional()?;
+    Ok(found.and_then(|id| TaskId::parse(&id).ok()))
 }
 
 /// Reads the last usable response about a task, unchanged, and the time it was first received.
@@ -172,14 +159,7 @@ pub(super) fn read_raw(
 
 /// Reads the row of a task, which may be removed.
 pub(super) fn read_one(conn: &Connection, task: &TaskId) -> Result<Option<StoredTask>, StoreError> {
-    let mut statement = conn.prepare_cached(&rows::select("WHERE id = ?1"))?;
-    let mut found = statement.query([task.as_str()])?;
-    let Some(row) = found.next()? else {
-        return Ok(None);
-    };
-    let mut stored = rows::decode(row)?;
-    stored.watched.notify = notify_off::load_notify_setting(conn, task)?;
-    Ok(Some(stored))
+    Ok(rows::query(conn, "WHERE id = ?1", [task.as_str()])?.pop())
 }
 
 /// Reads the last lines of a task's journal, oldest first.

@@ -32,7 +32,7 @@ use super::{
     side_files,
 };
 use crate::domain::{
-    list_change::StoreError,
+    list_change::{AccessMode, StoreError},
     task::{Family, Task, TaskId},
     text::CleanText,
     watched_task::WatchedTask,
@@ -202,8 +202,8 @@ struct Salvaged {
 /// Writes what is known of the damaged list to a new file.
 fn write_recovered(path: &Path, new_file: &Path, at: Timestamp) -> Result<Recovery, StoreError> {
     let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
-    let (mut conn, _) = file::connect(new_file)?;
-    file::enable_checkpoint_on_close(&conn)?;
+    let (mut conn, _) = file::connect(new_file, AccessMode::Full)?;
+    file::set_checkpoint_on_close(&conn, true)?;
     conn.pragma_update(None, "page_size", schema::PAGE_SIZE)?;
     schema::migrate(&mut conn, None, SchemaState::Empty)?;
     let empty_list = fs::read(new_file).unwrap_or_default();

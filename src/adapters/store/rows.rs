@@ -6,7 +6,7 @@ use std::{borrow::Cow, cmp::Ordering, path::PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{
-    Connection, Row, params_from_iter,
+    Connection, Params, Row, params_from_iter,
     types::{ToSql as _, ToSqlOutput, ValueRef},
 };
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::domain::{
         CallbackStatus, FailureStage, Family, SuccessFlag, Task, TaskDetails, TaskId, TaskState,
     },
     text::CleanText,
-    watched_task::{MAX_LABEL_LEN, WatchedTask},
+    watched_task::{MAX_LABEL_LEN, NotifySetting, WatchedTask},
 };
 
 /// A column of a task's row, in file order.
@@ -92,7 +92,23 @@ pub(super) fn column_names() -> String {
 
 /// Returns SQL that selects rows for [`decode`].
 pub(super) fn select(condition: &str) -> String {
-    format!("SELECT {} FROM task {condition}", column_names())
+    let columns = column_names();
+    format!("SELECT {columns}, id IN (SELECT task FROM quiet) FROM task {condition}")
+}
+
+/// Reads the tasks that meet a condition.
+pub(super) fn query(
+    conn: &Connection,
+    condition: &str,
+    params: impl Params,
+) -> Result<Vec<StoredTask>, StoreError> {
+    let mut statement = conn.prepare_cached(&select(condition))?;
+    let mut found = statement.query(params)?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(decode(row)?);
+    }
+    Ok(all)
 }
 
 /// Inserts or replaces a row.
@@ -110,6 +126,21 @@ pub(super) fn put(conn: &Connection, stored: &StoredTask) -> Result<(), StoreErr
     }
     conn.prepare_cached(&sql)?
         .execute(params_from_iter(values))?;
+    Ok(())
+}
+
+/// Stores the notification setting, in a table of its own, so that rows and their checksums stay
+/// unchanged.
+pub(super) fn put_notify_setting(
+    conn: &Connection,
+    task: &TaskId,
+    notify: NotifySetting,
+) -> Result<(), StoreError> {
+    let sql = match notify {
+        NotifySetting::On => "DELETE FROM quiet WHERE task = ?1",
+        NotifySetting::Off => "INSERT OR IGNORE INTO quiet (task) VALUES (?1)",
+    };
+    conn.prepare_cached(sql)?.execute([task.as_str()])?;
     Ok(())
 }
 
@@ -187,7 +218,11 @@ fn row_checksum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
 
 /// Decodes a row that [`select`] found.
 pub(super) fn decode(row: &Row<'_>) -> Result<StoredTask, StoreError> {
-    RowValues::read(row)?.decode()
+    let mut stored = RowValues::read(row)?.decode()?;
+    if row.get(Column::VARIANTS.len())? {
+        stored.watched.notify = NotifySetting::Off;
+    }
+    Ok(stored)
 }
 
 /// The values of a task's row.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use crate::domain::{
     list_change::StoreError,
@@ -26,10 +26,19 @@ const NO_WAL_DEVICE_KEY: &str = "no_log_on";
 const MAX_REMOVALS: i64 = 20;
 
 pub(super) fn load_session(conn: &Connection) -> Result<SavedSession, StoreError> {
+    let mut read = conn.prepare_cached("SELECT name, value FROM outlook")?;
+    let values: HashMap<String, String> = read
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let value = |name| values.get(name).map_or("", String::as_str);
     Ok(SavedSession {
-        list_view: load_list_view(conn)?,
+        list_view: ListView {
+            tab: Tab::from_key(value(TAB_KEY)).unwrap_or_default(),
+            order: SortOrder::from_key(value(SORT_ORDER_KEY)).unwrap_or_default(),
+            query: Query::parse(value(FILTER_KEY)).unwrap_or_default(),
+        },
         removals: load_removals(conn)?,
-        last_seen: load_last_seen(conn)?,
+        last_seen: value(LAST_SEEN_KEY).parse().ok(),
     })
 }
 
@@ -66,14 +75,6 @@ pub(super) fn save_device_without_wal(conn: &Connection, device: &str) -> Result
     write_value(conn, NO_WAL_DEVICE_KEY, device)
 }
 
-fn load_last_seen(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let value: Option<String> = conn
-        .prepare_cached("SELECT value FROM outlook WHERE name = ?1")?
-        .query_row([LAST_SEEN_KEY], |row| row.get(0))
-        .optional()?;
-    Ok(value.and_then(|value| value.parse().ok()))
-}
-
 fn write_value(conn: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
     conn.prepare_cached(
         "INSERT INTO outlook (name, value) VALUES (?1, ?2)
@@ -81,23 +82,6 @@ fn write_value(conn: &Connection, name: &str, value: &str) -> Result<(), StoreEr
     )?
     .execute(params![name, value])?;
     Ok(())
-}
-
-fn load_list_view(conn: &Connection) -> Result<ListView, StoreError> {
-    let mut read = conn.prepare_cached("SELECT name, value FROM outlook")?;
-    let values: HashMap<String, String> = read
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    let value = |name| values.get(name).map(String::as_str);
-    Ok(ListView {
-        tab: value(TAB_KEY).and_then(Tab::from_key).unwrap_or_default(),
-        order: value(SORT_ORDER_KEY)
-            .and_then(SortOrder::from_key)
-            .unwrap_or_default(),
-        query: value(FILTER_KEY)
-            .and_then(|text| Query::parse(text).ok())
-            .unwrap_or_default(),
-    })
 }
 
 /// Reads the last removals. Tasks that were removed together have the same time.

@@ -54,8 +54,7 @@ impl ListTemplate {
         }
         let watched = store.load().unwrap();
         let watched = watched.iter().map(|task| task.id().to_string()).collect();
-        let removed = store.removed(999).unwrap();
-        let removed = removed.iter().map(|(id, _)| id.to_string()).collect();
+        let removed = list.read_texts("SELECT id FROM task WHERE removed_at IS NOT NULL");
         // A kill leaves the log, which closing the store would remove.
         let open_store = is_killed.then_some(store);
         let names = if open_store.is_some() {
@@ -67,7 +66,7 @@ impl ListTemplate {
         Self {
             files: names.into_iter().map(read).collect(),
             watched,
-            removed,
+            removed: removed.into_iter().collect(),
         }
     }
 }

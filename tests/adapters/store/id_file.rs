@@ -54,7 +54,7 @@ fn the_id_file_keeps_removals_lost_by_the_wal() {
     assert_eq!((all.len(), all[0].id().as_str()), (1, "b"));
     assert_eq!(all[0].label, Some(CleanText::line("later", 256)));
     assert!(reports.take_single().is_complete());
-    assert_eq!(store.removed(9).unwrap().len(), 1);
+    assert_eq!(store.load_session().unwrap().removals, [[id("a")]]);
 }
 
 /// Creates a list in several transactions: tasks "a" to "e", with "c" removed, and "e" removed and
