@@ -18,5 +18,6 @@ pub mod kie;
 pub mod log;
 pub mod notify;
 pub mod regular_file;
+mod rename_noreplace;
 pub mod resource_check;
 pub mod store;

@@ -17,7 +17,7 @@ use url::{Host, Url};
 
 use super::{
     desktop::{Browser, OwnFile},
-    download::AllowedHosts,
+    http::allowed_hosts::AllowedHosts,
 };
 use crate::{
     domain::{

@@ -15,8 +15,8 @@ use url::Url;
 
 use super::{
     command::{self, SearchPath},
-    download::AllowedHosts,
     environment::{has_display, is_variable_set},
+    http::allowed_hosts::AllowedHosts,
 };
 use crate::{
     domain::{

@@ -17,17 +17,20 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, ClientBuilder};
-use tokio::{sync::Semaphore, task, time};
+use reqwest::Client;
+use tokio::{sync::Semaphore, time};
 use url::Url;
 
 use self::{
-    allowed_hosts::{CheckedResolver, ProxyHosts},
-    partial_file::PartialFile,
-    transfer::FetchError,
+    partial_file::{PartialFile, RemoteVersion, SharedPartialFile, run_blocking},
+    transfer::{FetchError, Transfer, not_allowed},
     video_check::LengthCertainty,
 };
-use super::http::{self, LazyClient, errors, proxy};
+use super::http::{
+    self, LazyClient,
+    allowed_hosts::{AllowedHosts, HostNotAllowed, HostRules},
+    errors, proxy,
+};
 use crate::{
     domain::{
         download::{DownloadError, DownloadRequest, MAX_CONCURRENT, TransferProgress},
@@ -38,53 +41,22 @@ use crate::{
     ports::{BoxFuture, Downloader, LinkRenewer},
 };
 
-mod allowed_hosts;
 mod file_names;
+mod limits;
 mod partial_file;
-mod rename_noreplace;
+mod progress;
 mod transfer;
 mod video_check;
 
-pub use self::allowed_hosts::AllowedHosts;
-pub(super) use self::rename_noreplace::rename_without_replacing;
+pub use self::limits::DownloadLimits;
 
-/// Limits on one download.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DownloadLimits {
-    /// For DNS, TCP and TLS together.
-    pub connect_timeout: Duration,
-    /// How long the rate may stay below 1 KiB/s; also the time for the response headers.
-    pub stall_timeout: Duration,
-    /// In bytes.
-    pub max_file_len: u64,
-    /// Disk space that stays free, in bytes.
-    pub min_free_space: u64,
-    /// The most attempts in a row without progress.
-    pub max_attempts: u32,
-    /// The wait before the first retry; doubled for each later one.
-    pub first_retry_delay: Duration,
-    /// How long to wait until another program, or a download just stopped, unlocks the file.
-    pub lock_timeout: Duration,
-}
-
-impl Default for DownloadLimits {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(30),
-            max_file_len: 8 << 30,
-            min_free_space: 200_000_000,
-            max_attempts: 5,
-            first_retry_delay: Duration::from_secs(1),
-            lock_timeout: Duration::from_secs(2),
-        }
-    }
-}
+/// All attempts of a file, as a multiple of [`DownloadLimits::max_attempts`]. Limits downloads in
+/// which every attempt makes a little progress.
+const TOTAL_ATTEMPTS_FACTOR: u32 = 20;
 
 /// The downloader. Creating one is cheap: the HTTP client inside is built for the first file.
 pub struct HttpDownloader {
-    allowed_hosts: AllowedHosts,
-    proxies: ProxyHosts,
+    host_rules: HostRules,
     link_renewer: Arc<dyn LinkRenewer>,
     limits: DownloadLimits,
     client: LazyClient,
@@ -98,18 +70,26 @@ impl HttpDownloader {
         limits: DownloadLimits,
     ) -> Self {
         // Files of an API on this machine never use a proxy.
-        let proxies = match allowed_hosts {
-            AllowedHosts::PublicOnly => ProxyHosts::parse(proxy::https_proxies()),
-            AllowedHosts::PublicAndLoopback => ProxyHosts::default(),
-        };
-        let hosts = proxies.clone();
-        let client_settings = move || client_settings(allowed_hosts, &limits, &hosts);
+        let uses_proxy = allowed_hosts == AllowedHosts::PublicOnly;
+        let proxies = uses_proxy.then(proxy::https_proxies).into_iter().flatten();
+        let host_rules = HostRules::new(allowed_hosts, proxies);
+        let resolver = Arc::new(host_rules.clone());
+        let client = LazyClient::new(move || {
+            let settings = http::client_settings()
+                .https_only(uses_proxy)
+                .dns_resolver(Arc::clone(&resolver))
+                .connect_timeout(limits.connect_timeout);
+            if uses_proxy {
+                settings
+            } else {
+                settings.no_proxy()
+            }
+        });
         Self {
-            allowed_hosts,
-            proxies,
+            host_rules,
             link_renewer,
             limits,
-            client: LazyClient::new(client_settings),
+            client,
             slots: Semaphore::const_new(MAX_CONCURRENT),
         }
     }
@@ -122,105 +102,77 @@ impl HttpDownloader {
         let slot = self.slots.acquire().await;
         let _slot = slot.map_err(|_closed| DownloadError::Stopped)?;
         let url = self.check_link(&request.url)?;
-        let mut partial = Some(self.open_when_unlocked(request).await?);
-        let result = self
-            .fetch_until_complete(request, url, &mut partial, on_progress)
-            .await;
-        if let Some(partial) = partial
-            && (result.is_err() && partial.offset() == 0)
-        {
+        let client = self.client().await?;
+        let (to_open, lock_timeout) = (request.clone(), self.limits.lock_timeout);
+        let partial = run_blocking(move || PartialFile::open(&to_open, lock_timeout)).await?;
+        let partial = SharedPartialFile::new(partial);
+        let transfer = Transfer {
+            client,
+            host_rules: &self.host_rules,
+            partial: &partial,
+            limits: &self.limits,
+            on_progress,
+        };
+        let result = self.fetch_until_complete(request, url, &transfer).await;
+        if result.is_err() && partial.lock().await.offset() == 0 {
             // Nothing was received, so leave no empty file.
-            run_blocking(move || partial.discard()).await?;
+            let discard = |partial: &mut PartialFile| {
+                partial.discard();
+                Ok(())
+            };
+            partial.run(discard).await?;
         }
         result
     }
 
-    /// Fetches until the file is complete and has its final name. Returns the partial file in
-    /// `kept`, unless a task panicked.
+    /// Fetches until the file is complete and has its final name.
     async fn fetch_until_complete(
         &self,
         request: &DownloadRequest,
         mut url: Url,
-        kept: &mut Option<PartialFile>,
-        on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
+        transfer: &Transfer<'_>,
     ) -> Result<PathBuf, DownloadError> {
-        let client = self.client().await?;
+        let partial = transfer.partial;
         let mut attempts = AttemptCounter::new(&self.limits);
         let (mut is_renewed, mut was_incomplete) = (false, false);
         loop {
-            let mut partial = kept.take().ok_or(DownloadError::Panicked)?;
-            attempts.record_offset(&partial);
-            let result = if partial.is_complete() {
-                *kept = Some(partial);
+            attempts.record_offset(&*partial.lock().await);
+            let is_complete = partial.lock().await.is_complete();
+            let fetched = if is_complete {
                 Ok(LengthCertainty::Known)
             } else {
-                let host = transfer::FileHostClient {
-                    client,
-                    check_link: &|url| self.allowed_hosts.check_link(url, &self.proxies),
-                };
-                let (returned, result) =
-                    transfer::fetch(&host, &url, partial, &self.limits, on_progress).await;
-                *kept = returned;
-                result
+                transfer.fetch(&url).await
             };
-            partial = kept.take().ok_or(DownloadError::Panicked)?;
-            match result {
-                Ok(length) => {
-                    let (returned, result) = run_blocking(move || partial.finish(length)).await?;
-                    *kept = Some(returned);
-                    match result {
-                        // A proxy may have truncated it: one more attempt, from the start.
-                        Err(DownloadError::Incomplete(_)) if !was_incomplete => {
-                            was_incomplete = true;
-                        }
-                        result => return result,
+            let error = match fetched {
+                Ok(length) => match partial.run(move |partial| partial.finish(length)).await {
+                    // A proxy may have truncated it: one more attempt, from the start.
+                    Err(DownloadError::Incomplete(_)) if !was_incomplete => {
+                        was_incomplete = true;
+                        continue;
                     }
-                }
-                Err(FetchError::RangeMismatch) => {
-                    let (returned, result) = run_blocking(move || partial.reset()).await?;
-                    *kept = Some(returned);
-                    result?;
-                    if attempts.record_failure().is_none() {
-                        return Err(DownloadError::NoAnswer(PollError::ConnectionLost));
-                    }
+                    result => return result,
+                },
+                Err(FetchError::LinkRefused(status)) if is_renewed => {
+                    return Err(DownloadError::LinkExpired { status, why: None });
                 }
                 Err(FetchError::LinkRefused(status)) => {
-                    *kept = Some(partial);
-                    if is_renewed {
-                        return Err(DownloadError::LinkExpired { status, why: None });
-                    }
                     is_renewed = true;
                     url = self.renew_checked(request, status).await?;
+                    continue;
                 }
-                Err(FetchError::Failed(error)) => {
-                    attempts.record_offset(&partial);
-                    *kept = Some(partial);
-                    let Some(wait) = attempts.record_failure().filter(|_| is_retryable(&error))
-                    else {
-                        return Err(error);
-                    };
-                    tracing::debug!(?error, ?wait, "download interrupted");
-                    time::sleep(wait).await;
+                Err(FetchError::RangeMismatch) => {
+                    let version = RemoteVersion::default();
+                    partial.run(|partial| partial.restart(version)).await?;
+                    DownloadError::NoAnswer(PollError::ConnectionLost)
                 }
-            }
-        }
-    }
-
-    /// Opens the partial file; waits a little while it is locked, because a download just stopped
-    /// still writes its last chunks.
-    async fn open_when_unlocked(
-        &self,
-        request: &DownloadRequest,
-    ) -> Result<PartialFile, DownloadError> {
-        let deadline = time::Instant::now() + self.limits.lock_timeout;
-        loop {
-            let request = request.clone();
-            match run_blocking(move || PartialFile::open(&request)).await? {
-                Err(DownloadError::Busy) if time::Instant::now() < deadline => {
-                    time::sleep(self.limits.lock_timeout / 20).await;
-                }
-                result => return result,
-            }
+                Err(FetchError::Failed(error)) => error,
+            };
+            attempts.record_offset(&*partial.lock().await);
+            let Some(wait) = attempts.record_failure().filter(|_| is_retryable(&error)) else {
+                return Err(error);
+            };
+            tracing::debug!(?error, ?wait, "download interrupted");
+            time::sleep(wait).await;
         }
     }
 
@@ -231,31 +183,27 @@ impl HttpDownloader {
         status: u16,
     ) -> Result<Url, DownloadError> {
         let DownloadRequest { task, url, .. } = request;
-        match self.link_renewer.renew_link(task, url).await {
-            Ok(link) => self.check_link(&link),
-            Err(PollError::NotFound) => Err(DownloadError::LinkExpired { status, why: None }),
-            Err(PollError::Rejected { message, .. }) => Err(DownloadError::LinkExpired {
-                status,
-                why: Some(message),
-            }),
+        let why = match self.link_renewer.renew_link(task, url).await {
+            Ok(link) => return self.check_link(&link),
+            Err(PollError::NotFound) => None,
+            Err(PollError::Rejected { message, .. }) => Some(message),
             Err(
                 error @ (PollError::NoKey
                 | PollError::KeyUnreadable(_)
                 | PollError::Unauthorized(_)),
-            ) => {
-                let why = Some(CleanText::line(&error.message(), 200));
-                Err(DownloadError::LinkExpired { status, why })
-            }
-            Err(error) => Err(DownloadError::RenewalFailed { status, error }),
-        }
+            ) => Some(CleanText::line(&error.message(), 200)),
+            Err(error) => return Err(DownloadError::RenewalFailed { status, error }),
+        };
+        Err(DownloadError::LinkExpired { status, why })
     }
 
     /// Parses a link and checks that it may be fetched.
     fn check_link(&self, url: &VideoUrl) -> Result<Url, DownloadError> {
-        let refused = |reason: &str| DownloadError::NotAllowed(CleanText::line(reason, 300));
-        let url = url.to_url().ok_or_else(|| refused("the link is invalid"))?;
-        let checked = self.allowed_hosts.check_link(&url, &self.proxies);
-        checked.map_err(|error| refused(&error.to_string()))?;
+        let url = url
+            .to_url()
+            .ok_or_else(|| not_allowed("the link is invalid"))?;
+        let checked = self.host_rules.check_link(&url);
+        checked.map_err(|HostNotAllowed(reason)| not_allowed(&reason))?;
         Ok(url)
     }
 
@@ -267,10 +215,6 @@ impl HttpDownloader {
         })
     }
 }
-
-/// All attempts of a file, as a multiple of [`DownloadLimits::max_attempts`]. Limits downloads in
-/// which every attempt makes a little progress.
-const TOTAL_ATTEMPTS_FACTOR: u32 = 20;
 
 /// Counts the failed attempts of one file.
 #[derive(Debug)]
@@ -314,42 +258,12 @@ impl AttemptCounter {
     }
 }
 
-/// Returns the settings of the client for file hosts, which has no key.
-fn client_settings(
-    allowed_hosts: AllowedHosts,
-    limits: &DownloadLimits,
-    proxies: &ProxyHosts,
-) -> ClientBuilder {
-    let resolver = CheckedResolver::new(allowed_hosts, proxies.clone());
-    let settings = http::client_settings()
-        .https_only(allowed_hosts == AllowedHosts::PublicOnly)
-        .dns_resolver(Arc::new(resolver))
-        .connect_timeout(limits.connect_timeout);
-    match allowed_hosts {
-        AllowedHosts::PublicOnly => settings,
-        AllowedHosts::PublicAndLoopback => settings.no_proxy(),
-    }
-}
-
-/// Reports whether a file exists. Blocking.
-pub fn file_exists(file: &Path) -> bool {
-    file.is_file()
-}
-
 /// Reports whether another attempt may succeed.
 const fn is_retryable(error: &DownloadError) -> bool {
     if let DownloadError::HttpStatus(status) = error {
         return matches!(*status, 408 | 425 | 429 | 500..=599);
     }
     error.is_retryable()
-}
-
-/// Runs blocking work on the blocking pool.
-async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, DownloadError> {
-    let result = task::spawn_blocking(work).await;
-    result.map_err(|_panicked| DownloadError::Panicked)
 }
 
 impl Downloader for HttpDownloader {
@@ -368,7 +282,7 @@ impl Downloader for HttpDownloader {
     }
 
     fn file_exists(&self, file: &Path) -> bool {
-        file_exists(file)
+        file.is_file()
     }
 
     fn is_being_downloaded(&self, request: &DownloadRequest) -> bool {
@@ -379,7 +293,7 @@ impl Downloader for HttpDownloader {
 impl fmt::Debug for HttpDownloader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpDownloader")
-            .field("allowed_hosts", &self.allowed_hosts)
+            .field("host_rules", &self.host_rules)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

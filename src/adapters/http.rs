@@ -9,6 +9,7 @@ use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
 use rustls::crypto::CryptoProvider;
 use tokio::{sync::OnceCell, task};
 
+pub mod allowed_hosts;
 pub(super) mod errors;
 pub(super) mod headers;
 pub mod proxy;

@@ -7,7 +7,7 @@ use super::{CommandFailure, GlobalArgs, OpenArgs, output, paths, resolve, servic
 use crate::{
     adapters::{
         desktop::{Browser, SystemClock},
-        download::AllowedHosts,
+        http::allowed_hosts::AllowedHosts,
         input_cache,
     },
     domain::{link::VideoUrl, list_change::ListChange},

@@ -2,10 +2,7 @@
 
 use super::{CommandFailure, exit, services};
 use crate::{
-    adapters::{
-        download,
-        store::{MIN_PREFIX_LEN, SqliteStore},
-    },
+    adapters::store::{MIN_PREFIX_LEN, SqliteStore},
     domain::{task::TaskId, text::CleanText, watched_task::WatchedTask},
     messages::command_line as messages,
 };
@@ -56,7 +53,7 @@ pub fn check_saved_files(watched: &mut WatchedTask) {
         .map(|file| file.path.clone())
         .collect();
     for path in paths {
-        let exists = download::file_exists(&path);
+        let exists = path.is_file();
         watched.saved_results.set_exists(&path, exists);
     }
 }

@@ -13,9 +13,9 @@ use super::{CommandFailure, GlobalArgs, exit, output, paths};
 use crate::{
     adapters::{
         desktop::SystemClock,
-        download::{self, AllowedHosts, HttpDownloader},
+        download::{self, HttpDownloader},
         file_limiter::{FileLimiter, limited_client::SharedLimiter},
-        http::proxy,
+        http::{allowed_hosts::AllowedHosts, proxy},
         input_cache,
         kie::{
             KieClient, RequestLimits,

@@ -19,7 +19,7 @@ use kietop::{
     adapters::{
         compare::ComparisonPages,
         desktop::Browser,
-        download::AllowedHosts,
+        http::allowed_hosts::AllowedHosts,
         kie::{KieClient, RequestLimits, key::ApiKey},
     },
     domain::{

@@ -14,7 +14,10 @@ use std::{
 };
 
 use kietop::{
-    adapters::download::{AllowedHosts, DownloadLimits, HttpDownloader},
+    adapters::{
+        download::{DownloadLimits, HttpDownloader},
+        http::allowed_hosts::AllowedHosts,
+    },
     domain::{
         download::{DownloadError, DownloadRequest, TransferProgress},
         link::VideoUrl,

@@ -1,7 +1,5 @@
 //! Partial files: the bytes received so far, beside the target, and the step to the final file.
 //!
-//! Blocking, so it must not run on the event loop.
-//!
 //! A partial file is `<name>.<tag>.part`. Its metadata file `<name>.<tag>.meta` identifies the
 //! result and the remote file, and has a checksum of the bytes synced to disk. The partial file is
 //! locked while it is written, so two programs never write the same one. The checksum detects
@@ -15,20 +13,30 @@ use std::{
         DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
     },
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
+use bytes::Bytes;
 use reqwest::header::HeaderValue;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Mutex, MutexGuard, mpsc},
+    task,
+    time::Instant,
+};
 
 use super::{
-    DownloadLimits, file_names,
-    rename_noreplace::rename_without_replacing,
+    file_names,
+    limits::DownloadLimits,
     video_check::{self, LengthCertainty},
 };
 use crate::{
-    adapters::regular_file::{self, Symlinks, read_small},
+    adapters::{
+        regular_file::{self, Symlinks, read_small},
+        rename_noreplace::rename_without_replacing,
+    },
     domain::{
         download::{DownloadError, DownloadRequest},
         text::CleanText,
@@ -43,21 +51,27 @@ const PARTIAL_MODE: u32 = 0o600;
 /// The mode of a finished file, before the umask.
 const FILE_MODE: u32 = 0o644;
 
-/// Attempts to get the lock, a millisecond apart.
-const MAX_LOCK_ATTEMPTS: u32 = 50;
+/// The time between two attempts to get the lock.
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How often the file is synced: a power cut loses at most the bytes of this period.
+const SYNC_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The highest number appended to a name that is already used.
 const MAX_NAMES: u32 = 999;
 
 /// The version of a remote file, used to recognise that a later response continues the same bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct RemoteVersion {
     /// Hash of the link without its query, which is a changing signature.
+    #[serde(rename = "link")]
     pub(super) link_hash: String,
     /// Strong entity tag.
     pub(super) etag: Option<String>,
     /// Set only if it is old enough to differ from the next change.
+    #[serde(rename = "modified")]
     pub(super) last_modified: Option<String>,
+    #[serde(rename = "total")]
     pub(super) total_len: Option<u64>,
 }
 
@@ -68,29 +82,75 @@ impl RemoteVersion {
     }
 }
 
-/// A locked file with the first bytes of a result.
+/// The content of a metadata file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct PartialMeta {
+    /// Task, number, and a hash of the complete link.
+    #[serde(rename = "owner")]
+    result: (String, usize, u64),
+    #[serde(flatten)]
+    version: RemoteVersion,
+    /// Number of bytes received; in the file, of those synced.
+    #[serde(rename = "synced")]
+    offset: u64,
+    /// Checksum of these bytes.
+    #[serde(rename = "sum")]
+    checksum: u64,
+}
+
+/// A locked file with the first bytes of a result. Blocking.
 #[derive(Debug)]
 pub(super) struct PartialFile {
     file: File,
     path: PathBuf,
-    meta_path: PathBuf,
     folder: PathBuf,
     stem: String,
-    /// JSON array of task, number, and a hash of the complete link.
-    result_key: Value,
-    remote_version: RemoteVersion,
+    meta: PartialMeta,
     /// Whether the bytes are known to belong to that result.
     is_result_confirmed: bool,
-    /// Number of bytes received.
-    offset: u64,
-    checksum: u64,
+}
+
+/// A partial file that is used on the blocking pool.
+#[derive(Debug, Clone)]
+pub(super) struct SharedPartialFile(Arc<Mutex<PartialFile>>);
+
+impl SharedPartialFile {
+    pub(super) fn new(partial: PartialFile) -> Self {
+        Self(Arc::new(Mutex::new(partial)))
+    }
+
+    /// Locks it for a moment; not while work on the blocking pool is running.
+    pub(super) async fn lock(&self) -> MutexGuard<'_, PartialFile> {
+        self.0.lock().await
+    }
+
+    /// Starts blocking work, and returns a future for its result.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PartialFile) -> Result<T, DownloadError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, DownloadError>> {
+        let shared = self.clone();
+        run_blocking(move || work(&mut shared.0.blocking_lock()))
+    }
+}
+
+/// Starts work on the blocking pool, and returns a future for its result.
+pub(super) fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DownloadError> + Send + 'static,
+) -> impl Future<Output = Result<T, DownloadError>> {
+    let result = task::spawn_blocking(work);
+    async { result.await.unwrap_or(Err(DownloadError::Panicked)) }
 }
 
 impl PartialFile {
     /// Opens or creates the partial file of a request; creates the folder if necessary.
     ///
-    /// Fails with [`DownloadError::Busy`] while another process writes it.
-    pub(super) fn open(request: &DownloadRequest) -> Result<Self, DownloadError> {
+    /// Waits a little while it is locked, because a download just stopped still writes its last
+    /// chunks. Fails with [`DownloadError::Busy`] while another process writes it.
+    pub(super) fn open(
+        request: &DownloadRequest,
+        lock_timeout: Duration,
+    ) -> Result<Self, DownloadError> {
         let folder = &request.folder;
         fs::DirBuilder::new()
             .recursive(true)
@@ -103,44 +163,42 @@ impl PartialFile {
         );
         let path = find_existing(folder, &tag)
             .unwrap_or_else(|| folder.join(format!("{stem}.{tag}.part")));
-        let meta_path = path.with_extension("meta");
         let file = open_private(&path).map_err(|error| file_error("written", &path, &error))?;
-        let file = lock_exclusively(file, &path)?;
+        lock_exclusively(&file, &path, lock_timeout)?;
+        let link_hash = file_names::hash(&[request.url.as_str().as_bytes()]);
         let mut partial = Self {
             file,
             path,
-            meta_path,
             folder: folder.clone(),
             stem,
-            result_key: json!([
-                request.task.as_str(),
-                request.number,
-                file_names::hash(&[request.url.as_str().as_bytes()]),
-            ]),
-            remote_version: RemoteVersion::default(),
+            meta: PartialMeta {
+                result: (request.task.as_str().to_owned(), request.number, link_hash),
+                version: RemoteVersion::default(),
+                offset: 0,
+                checksum: file_names::EMPTY_HASH,
+            },
             is_result_confirmed: false,
-            offset: 0,
-            checksum: file_names::EMPTY_HASH,
         };
-        partial
-            .load_meta()
-            .map_err(|error| partial.write_error(&error))?;
+        let loaded = partial.load_meta();
+        loaded.map_err(|error| partial.write_error(&error))?;
         Ok(partial)
     }
 
+    /// Returns the number of bytes received.
     pub(super) const fn offset(&self) -> u64 {
-        self.offset
+        self.meta.offset
     }
 
     pub(super) const fn remote_version(&self) -> &RemoteVersion {
-        &self.remote_version
+        &self.meta.version
     }
 
     /// Reports whether every byte of the requested result has been received.
     pub(super) fn is_complete(&self) -> bool {
-        self.is_result_confirmed
-            && self.offset > 0
-            && self.remote_version.total_len == Some(self.offset)
+        let PartialMeta {
+            version, offset, ..
+        } = &self.meta;
+        self.is_result_confirmed && *offset > 0 && version.total_len == Some(*offset)
     }
 
     /// Marks the bytes as belonging to the requested result; the server has confirmed it.
@@ -148,79 +206,69 @@ impl PartialFile {
         self.is_result_confirmed = true;
     }
 
-    /// Reports whether the download can be resumed: same link, and a validator to detect changes.
-    pub(super) fn is_resumable(&self, link: &str) -> bool {
-        self.offset > 0
-            && self.remote_version.link_hash == link
-            && self.remote_version.validator().is_some()
-    }
-
     /// Truncates the file and starts a new download.
     pub(super) fn restart(&mut self, version: RemoteVersion) -> Result<(), DownloadError> {
-        self.remote_version = version;
+        self.meta.version = version;
+        self.meta.offset = 0;
+        self.meta.checksum = file_names::EMPTY_HASH;
         self.is_result_confirmed = true;
-        self.offset = 0;
-        self.checksum = file_names::EMPTY_HASH;
-        let truncated = self
-            .file
-            .set_len(0)
-            .and_then(|()| self.file.seek(SeekFrom::Start(0)));
-        truncated.map_err(|error| self.write_error(&error))?;
-        self.save_meta()
+        let truncated = self.truncate().and_then(|()| self.save_meta());
+        truncated.map_err(|error| self.write_error(&error))
     }
 
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), DownloadError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|error| self.write_error(&error))?;
-        self.offset += bytes.len() as u64;
-        self.checksum = file_names::extend_hash(self.checksum, bytes);
+    /// Writes chunks as they arrive; syncs at the end, also after an error.
+    pub(super) fn write_chunks(
+        &mut self,
+        mut received: mpsc::Receiver<Bytes>,
+    ) -> Result<(), DownloadError> {
+        let mut synced_at = Instant::now();
+        let mut result = Ok(());
+        while result.is_ok()
+            && let Some(chunk) = received.blocking_recv()
+        {
+            result = self.append(&chunk);
+            if result.is_ok() && synced_at.elapsed() >= SYNC_INTERVAL {
+                result = self.sync();
+                synced_at = Instant::now();
+            }
+        }
+        let synced = self.sync();
+        let result = result.and(synced);
+        result.map_err(|error| self.write_error(&error))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.meta.offset += bytes.len() as u64;
+        self.meta.checksum = file_names::extend_hash(self.meta.checksum, bytes);
         Ok(())
     }
 
     /// Syncs the file to disk and records its length in the metadata.
-    pub(super) fn sync(&mut self) -> Result<(), DownloadError> {
-        self.file
-            .sync_data()
-            .map_err(|error| self.write_error(&error))?;
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
         self.save_meta()
     }
 
     /// Returns the largest file length allowed by the limits and the free disk space.
     pub(super) fn max_len(&self, limits: &DownloadLimits) -> Result<u64, DownloadError> {
-        let available = free_space(&self.folder).map_err(|error| self.write_error(&error))?;
-        let max_len = available
+        let disk = rustix::fs::statvfs(&self.folder);
+        let disk = disk.map_err(|error| self.write_error(&error.into()))?;
+        let max_len = disk
+            .f_bavail
+            .saturating_mul(disk.f_frsize)
             .saturating_sub(limits.min_free_space)
-            .saturating_add(self.offset);
+            .saturating_add(self.offset());
         Ok(max_len.min(limits.max_file_len))
     }
 
     /// Verifies that the file is a complete video, syncs it, and renames it without replacing an
     /// existing file.
-    pub(super) fn finish(
-        mut self,
-        length: LengthCertainty,
-    ) -> (Self, Result<PathBuf, DownloadError>) {
-        let result = self.verify_and_rename(length);
-        (self, result)
-    }
-
-    /// Truncates the file.
-    pub(super) fn reset(mut self) -> (Self, Result<(), DownloadError>) {
-        let result = self.restart(RemoteVersion::default());
-        (self, result)
-    }
-
-    fn verify_and_rename(&mut self, length: LengthCertainty) -> Result<PathBuf, DownloadError> {
-        if self
-            .remote_version
-            .total_len
-            .is_some_and(|total| total != self.offset)
-        {
-            return Err(DownloadError::Incomplete(CleanText::line(
-                "its length differs from the one the server sent",
-                200,
-            )));
+    pub(super) fn finish(&mut self, length: LengthCertainty) -> Result<PathBuf, DownloadError> {
+        let total_len = self.remote_version().total_len;
+        if total_len.is_some_and(|total| total != self.offset()) {
+            let reason = "its length differs from the one the server sent";
+            return Err(DownloadError::Incomplete(CleanText::line(reason, 200)));
         }
         let format = match video_check::verify(&mut self.file, length) {
             Ok(format) => format,
@@ -230,113 +278,115 @@ impl PartialFile {
                 return Err(error);
             }
         };
-        let mode = self
-            .final_mode()
-            .map_err(|error| self.write_error(&error))?;
-        if let Err(error) = self.file.set_permissions(fs::Permissions::from_mode(mode)) {
-            // Some file systems have no modes.
-            tracing::debug!(%error, "cannot set the mode of a saved file");
-        }
-        self.file
-            .sync_all()
-            .map_err(|error| self.write_error(&error))?;
-        let mut number = 1;
-        let path = loop {
-            let suffix = match number {
-                1 => String::new(),
-                number => format!("-{number}"),
-            };
-            let name = format!("{}{suffix}.{}", self.stem, format.extension());
-            let path = self.folder.join(name);
-            match rename_without_replacing(&self.path, &path) {
-                Ok(()) => break path,
-                // Saved before without being recorded, or by another program meanwhile.
-                Err(error)
-                    if error.kind() == io::ErrorKind::AlreadyExists
-                        && has_same_content(&self.path, &path) =>
-                {
-                    remove_if_present(&self.path);
-                    break path;
-                }
-                Err(error)
-                    if error.kind() == io::ErrorKind::AlreadyExists && number < MAX_NAMES =>
-                {
-                    number += 1;
-                }
-                Err(error) => return Err(file_error("written", &path, &error)),
-            }
-        };
-        remove_if_present(&self.meta_path);
+        let synced = self.set_final_mode().and_then(|()| self.file.sync_all());
+        synced.map_err(|error| self.write_error(&error))?;
+        let path = self.rename_to_free_name(format.extension())?;
+        remove_if_present(&self.meta_path());
         // The file is complete; only its name may be lost in a power cut.
-        if let Err(error) = sync_folder(&self.folder) {
+        if let Err(error) = File::open(&self.folder).and_then(|folder| folder.sync_all()) {
             tracing::warn!(%error, path = %path.display(), "cannot sync the folder");
         }
         Ok(path)
     }
 
-    /// Deletes the partial file and its metadata.
-    pub(super) fn discard(self) {
-        remove_if_present(&self.path);
-        remove_if_present(&self.meta_path);
+    /// Renames the file to its stem, with a number if another file has that name.
+    fn rename_to_free_name(&self, extension: &str) -> Result<PathBuf, DownloadError> {
+        let mut number = 1;
+        loop {
+            let suffix = match number {
+                1 => String::new(),
+                number => format!("-{number}"),
+            };
+            let path = self
+                .folder
+                .join(format!("{}{suffix}.{extension}", self.stem));
+            let error = match rename_without_replacing(&self.path, &path) {
+                Ok(()) => return Ok(path),
+                Err(error) => error,
+            };
+            let exists = error.kind() == io::ErrorKind::AlreadyExists;
+            // Saved before without being recorded, or by another program meanwhile.
+            if exists && self.has_content_of(&path) {
+                remove_if_present(&self.path);
+                return Ok(path);
+            }
+            if !exists || number == MAX_NAMES {
+                return Err(file_error("written", &path, &error));
+            }
+            number += 1;
+        }
     }
 
-    /// Returns the mode of a new file, by creating one: reading the umask would change it.
-    fn final_mode(&self) -> io::Result<u32> {
-        let probe = self.meta_path.with_extension("meta.new");
-        let file = create_replacing(&probe, FILE_MODE)?;
-        let mode = file.metadata()?.mode() & 0o777;
+    /// Compares the checksum of a regular file with that of the received bytes.
+    fn has_content_of(&self, other: &Path) -> bool {
+        let checksum = || {
+            let file = open_read_only(other)?;
+            if file.metadata()?.len() == self.offset() {
+                checksum(file)
+            } else {
+                Err(io::ErrorKind::InvalidData.into())
+            }
+        };
+        checksum().is_ok_and(|sum| sum == (self.offset(), self.meta.checksum))
+    }
+
+    /// Deletes the partial file and its metadata.
+    pub(super) fn discard(&self) {
+        remove_if_present(&self.path);
+        remove_if_present(&self.meta_path());
+    }
+
+    /// Sets the mode of a new file, found by creating one: reading the umask would change it.
+    fn set_final_mode(&self) -> io::Result<()> {
+        let probe = self.meta_path().with_extension("meta.new");
+        let mode = create_replacing(&probe, FILE_MODE)?.metadata()?.mode() & 0o777;
         remove_if_present(&probe);
-        Ok(mode)
+        if let Err(error) = self.file.set_permissions(fs::Permissions::from_mode(mode)) {
+            // Some file systems have no modes.
+            tracing::debug!(%error, "cannot set the mode of a saved file");
+        }
+        Ok(())
+    }
+
+    fn meta_path(&self) -> PathBuf {
+        self.path.with_extension("meta")
     }
 
     /// Loads the metadata, and truncates the file to the bytes that its checksum covers.
     fn load_meta(&mut self) -> io::Result<()> {
-        let meta = read_meta(&self.meta_path).filter(|meta| self.matches_meta(meta));
-        if let Some(meta) = meta {
-            self.is_result_confirmed = meta.result_key == self.result_key;
-            self.remote_version = meta.remote_version;
-            self.offset = meta.synced_len;
-            self.checksum = meta.checksum;
+        if let Some(meta) = read_meta(&self.meta_path())
+            && self.matches_meta(&meta)
+        {
+            self.is_result_confirmed = meta.result == self.meta.result;
+            let result = self.meta.result.clone();
+            self.meta = PartialMeta { result, ..meta };
         }
-        self.file.set_len(self.offset)?;
-        self.file.seek(SeekFrom::Start(self.offset))?;
-        Ok(())
+        self.truncate()
     }
 
     /// Reports whether the metadata belongs to the same result and to the bytes of this file.
     fn matches_meta(&mut self, meta: &PartialMeta) -> bool {
-        let is_same = |index| meta.result_key.get(index) == self.result_key.get(index);
-        if !(is_same(0) && is_same(1)) {
-            return false;
-        }
-        let sum = self
-            .file
-            .rewind()
-            .and_then(|()| checksum((&self.file).take(meta.synced_len)));
-        sum.is_ok_and(|sum| sum == (meta.synced_len, meta.checksum))
+        let ((task, number, _), (own_task, own_number, _)) = (&meta.result, &self.meta.result);
+        let sum = self.file.rewind();
+        let sum = sum.and_then(|()| checksum((&self.file).take(meta.offset)));
+        (task, number) == (own_task, own_number)
+            && sum.is_ok_and(|sum| sum == (meta.offset, meta.checksum))
+    }
+
+    /// Truncates the file to the bytes that count, and continues there.
+    fn truncate(&mut self) -> io::Result<()> {
+        self.file.set_len(self.meta.offset)?;
+        self.file.seek(SeekFrom::Start(self.meta.offset)).map(drop)
     }
 
     /// Writes the metadata atomically.
-    fn save_meta(&self) -> Result<(), DownloadError> {
-        let RemoteVersion {
-            link_hash,
-            etag,
-            last_modified,
-            total_len,
-        } = &self.remote_version;
-        let meta = json!({
-            "owner": self.result_key, "link": link_hash, "etag": etag, "modified": last_modified,
-            "total": total_len, "synced": self.offset, "sum": self.checksum,
-        });
-        let new = self.meta_path.with_extension("meta.new");
+    fn save_meta(&self) -> io::Result<()> {
+        let path = self.meta_path();
+        let new = path.with_extension("meta.new");
         let written = create_replacing(&new, PARTIAL_MODE)
-            .and_then(|mut file| file.write_all(meta.to_string().as_bytes()));
-        written
-            .and_then(|()| fs::rename(&new, &self.meta_path))
-            .map_err(|error| {
-                remove_if_present(&new);
-                self.write_error(&error)
-            })
+            .and_then(|mut file| file.write_all(&serde_json::to_vec(&self.meta)?))
+            .and_then(|()| fs::rename(&new, &path));
+        written.inspect_err(|_| remove_if_present(&new))
     }
 
     fn write_error(&self, error: &io::Error) -> DownloadError {
@@ -368,37 +418,18 @@ fn find_existing(folder: &Path, tag: &str) -> Option<PathBuf> {
     found.next().map(|entry| entry.path())
 }
 
-/// The content of a metadata file.
-struct PartialMeta {
-    result_key: Value,
-    remote_version: RemoteVersion,
-    synced_len: u64,
-    checksum: u64,
-}
-
 /// Reads a metadata file. A damaged one counts as missing; an invalid validator is dropped.
 fn read_meta(path: &Path) -> Option<PartialMeta> {
     let bytes = read_small(path, MAX_META_LEN, Symlinks::Refuse).ok()?;
-    let meta: Value = serde_json::from_slice(&bytes).ok()?;
-    let text = |name: &str| meta.get(name)?.as_str().map(str::to_owned);
-    let header = |name| text(name).filter(|text| HeaderValue::from_str(text).is_ok());
-    let number = |name: &str| meta.get(name)?.as_u64();
-    let remote_version = RemoteVersion {
-        link_hash: text("link")?,
-        etag: header("etag"),
-        last_modified: header("modified"),
-        total_len: number("total"),
-    };
-    let synced_len = number("synced")?;
-    let is_valid = remote_version
-        .total_len
-        .is_none_or(|total| synced_len <= total);
-    is_valid.then_some(PartialMeta {
-        result_key: meta.get("owner")?.clone(),
-        remote_version,
-        synced_len,
-        checksum: number("sum")?,
-    })
+    let mut meta: PartialMeta = serde_json::from_slice(&bytes).ok()?;
+    let version = &mut meta.version;
+    for validator in [&mut version.etag, &mut version.last_modified] {
+        *validator = validator
+            .take()
+            .filter(|text| HeaderValue::from_str(text).is_ok());
+    }
+    let is_valid = version.total_len.is_none_or(|total| meta.offset <= total);
+    is_valid.then_some(meta)
 }
 
 /// Returns the number of bytes and their checksum.
@@ -445,19 +476,18 @@ fn create_replacing(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Locks a partial file that was just opened.
+/// Locks a partial file that was just opened, within `timeout`.
 ///
 /// Fails with [`DownloadError::Busy`] while another process writes it, and if another process
 /// finished and renamed it between our open and the lock.
-fn lock_exclusively(file: File, path: &Path) -> Result<File, DownloadError> {
-    let mut attempts = 0;
+fn lock_exclusively(file: &File, path: &Path, timeout: Duration) -> Result<(), DownloadError> {
+    let deadline = Instant::now() + timeout;
     loop {
         match file.try_lock() {
             Ok(()) => break,
             // `is_locked` also holds it for a moment.
-            Err(TryLockError::WouldBlock) if attempts < MAX_LOCK_ATTEMPTS => {
-                attempts += 1;
-                thread::park_timeout(Duration::from_millis(1));
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::park_timeout(LOCK_INTERVAL);
             }
             Err(TryLockError::WouldBlock) => return Err(DownloadError::Busy),
             // A file system without locks: programs are not protected from each other.
@@ -467,8 +497,8 @@ fn lock_exclusively(file: File, path: &Path) -> Result<File, DownloadError> {
             }
         }
     }
-    if is_same_file(&file, path) {
-        Ok(file)
+    if is_same_file(file, path) {
+        Ok(())
     } else {
         Err(DownloadError::Busy)
     }
@@ -480,48 +510,6 @@ fn is_same_file(file: &File, path: &Path) -> bool {
         return false;
     };
     (open.dev(), open.ino()) == (named.dev(), named.ino())
-}
-
-/// Compares two regular files byte for byte; `false` for symbolic links.
-fn has_same_content(one: &Path, other: &Path) -> bool {
-    let length = |path| {
-        let meta = fs::symlink_metadata(path).ok()?;
-        meta.is_file().then_some(meta.len())
-    };
-    if length(one).is_none() || length(one) != length(other) {
-        return false;
-    }
-    let (Ok(one), Ok(other)) = (open_read_only(one), open_read_only(other)) else {
-        return false;
-    };
-    streams_are_equal(one, other).unwrap_or(false)
-}
-
-fn streams_are_equal(one: File, other: File) -> io::Result<bool> {
-    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
-    loop {
-        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
-        let common = left.len().min(right.len());
-        if common == 0 {
-            return Ok(left.len() == right.len());
-        }
-        if left.get(..common) != right.get(..common) {
-            return Ok(false);
-        }
-        one.consume(common);
-        other.consume(common);
-    }
-}
-
-/// Makes a rename in the folder durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Returns the free disk space, in bytes.
-fn free_space(folder: &Path) -> io::Result<u64> {
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn remove_if_present(path: &Path) {
@@ -553,6 +541,8 @@ mod tests {
 
     const VIDEO: &[u8] = include_bytes!("../../../assets/demo/lamp-input.mp4");
 
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
     fn request(folder: &Path) -> DownloadRequest {
         DownloadRequest {
             task: TaskId::parse("774d9a7d").unwrap(),
@@ -565,24 +555,23 @@ mod tests {
     }
 
     fn save_video(folder: &Path) -> PathBuf {
-        let mut partial = PartialFile::open(&request(folder)).unwrap();
+        let mut partial = PartialFile::open(&request(folder), TIMEOUT).unwrap();
         partial.restart(RemoteVersion::default()).unwrap();
         partial.append(VIDEO).unwrap();
-        let (_partial, result) = partial.finish(LengthCertainty::Known);
-        result.unwrap()
+        partial.finish(LengthCertainty::Known).unwrap()
     }
 
     #[test]
     fn a_partial_file_finished_meanwhile_is_not_reopened() {
         let folder = tempfile::tempdir().unwrap();
-        let partial = PartialFile::open(&request(folder.path())).unwrap();
+        let partial = PartialFile::open(&request(folder.path()), TIMEOUT).unwrap();
         let path = partial.path.clone();
         // Another program opens it and is then paused.
         let late = open_private(&path).unwrap();
         drop(partial);
         let done = save_video(folder.path());
 
-        let result = lock_exclusively(late, &path);
+        let result = lock_exclusively(&late, &path, TIMEOUT);
 
         assert!(matches!(result, Err(DownloadError::Busy)), "{result:?}");
         assert_eq!(fs::read(done).unwrap(), VIDEO);
@@ -593,7 +582,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let request = request(folder.path());
         assert!(!is_locked(&request), "no partial file");
-        let mut partial = PartialFile::open(&request).unwrap();
+        let mut partial = PartialFile::open(&request, TIMEOUT).unwrap();
         partial.restart(RemoteVersion::default()).unwrap();
         partial.append(VIDEO).unwrap();
 
@@ -622,7 +611,7 @@ mod tests {
                 }
             });
             let opened: Vec<_> = (0..500)
-                .map(|_| PartialFile::open(&request).err())
+                .map(|_| PartialFile::open(&request, TIMEOUT).err())
                 .collect();
             is_over.store(true, Ordering::Relaxed);
             let failed: Vec<_> = opened.into_iter().flatten().collect();
@@ -641,25 +630,5 @@ mod tests {
         let names = fs::read_dir(folder.path()).unwrap();
         assert_eq!(names.count(), 1, "no second file, no partial file");
         assert_eq!(fs::read(first).unwrap(), VIDEO);
-    }
-
-    #[test]
-    fn files_are_compared_byte_for_byte() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
-            fs::write(&path, bytes).unwrap();
-            path
-        };
-        let long = vec![7; 100_000];
-        let mut other = long.clone();
-        other.pop();
-        other.push(8);
-        let (a, b) = (file("a", &long), file("b", &long));
-
-        assert!(has_same_content(&a, &b));
-        assert!(!has_same_content(&a, &file("c", &other)));
-        assert!(!has_same_content(&a, &file("d", b"")));
-        assert!(!has_same_content(&a, &folder.path().join("gone")));
     }
 }

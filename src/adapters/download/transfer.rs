@@ -6,23 +6,23 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Client, Response, StatusCode, Version, header};
-use tokio::{
-    sync::mpsc,
-    task,
-    time::{self, Instant},
-};
+use tokio::{sync::mpsc, time};
 use url::Url;
 
 use super::{
-    DownloadLimits,
-    allowed_hosts::HostNotAllowed,
     file_names,
-    partial_file::{PartialFile, RemoteVersion},
+    limits::DownloadLimits,
+    partial_file::{RemoteVersion, SharedPartialFile},
+    progress::{ProgressMeter, StallTimer},
     video_check::{self, HEAD_LEN, LengthCertainty},
 };
 use crate::{
-    adapters::http::{errors, headers},
+    adapters::http::{
+        allowed_hosts::{HostNotAllowed, HostRules},
+        errors, headers,
+    },
     domain::{
         download::{DownloadError, TransferProgress},
         poll_result::PollError,
@@ -30,15 +30,6 @@ use crate::{
         time::elapsed,
     },
 };
-
-/// How often progress is reported.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
-
-/// The period over which the rate is measured.
-const RATE_WINDOW: Duration = Duration::from_secs(3);
-
-/// How often the file is synced: a power cut loses at most the bytes of this period.
-const SYNC_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How many chunks may wait for the disk before the network waits.
 const CHUNK_QUEUE_LEN: usize = 4;
@@ -48,12 +39,6 @@ const CHUNK_QUEUE_LEN: usize = 4;
 const MIN_VALIDATOR_AGE: Duration = Duration::from_mins(1);
 
 const MAX_REDIRECTS: usize = 5;
-
-/// Access to file hosts: a client without a key, and the rule for links it may follow.
-pub(super) struct FileHostClient<'a> {
-    pub(super) client: &'a Client,
-    pub(super) check_link: &'a (dyn Fn(&Url) -> Result<(), HostNotAllowed> + Send + Sync),
-}
 
 /// The reason why a transfer did not complete the file.
 #[derive(Debug)]
@@ -71,60 +56,169 @@ impl From<DownloadError> for FetchError {
     }
 }
 
-/// Fetches the missing bytes of a partial file, or all of them. Returns the file, except after a
-/// panic of the writing task.
-///
-/// If the future is dropped, the file keeps the bytes received so far.
-pub(super) async fn fetch(
-    host: &FileHostClient<'_>,
-    url: &Url,
-    mut partial: PartialFile,
-    limits: &DownloadLimits,
-    on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
-) -> (Option<PartialFile>, Result<LengthCertainty, FetchError>) {
-    let link_hash = hash_without_query(url);
-    let is_resumed = partial.is_resumable(&link_hash);
-    let response = match send_request(host, url, is_resumed.then_some(&partial), limits).await {
-        Ok(response) => response,
-        Err(error) => return (Some(partial), Err(error)),
-    };
-    let length = length_certainty(&response);
-    match classify_response(&response, link_hash, is_resumed.then_some(&partial)) {
-        Ok(AcceptedBody::Remainder) => {
-            partial.confirm_result();
-            let (partial, result) =
-                receive_body(response, partial, Vec::new(), limits, on_progress).await;
-            (partial, result.map(|()| length).map_err(FetchError::Failed))
-        }
-        Ok(AcceptedBody::Full(version)) => {
-            let (partial, result) =
-                start_file(response, partial, version, limits, on_progress).await;
-            (partial, result.map(|()| length).map_err(FetchError::Failed))
-        }
-        Err(error) => (Some(partial), Err(error)),
-    }
+/// The end of a partial file, and the version of the remote file whose rest is requested.
+struct ResumePoint {
+    offset: u64,
+    version: RemoteVersion,
 }
 
-/// Sends the request, follows redirects, and waits for the response headers.
-///
-/// Each redirect is checked like the first link; an error names the host that failed.
-async fn send_request(
-    host: &FileHostClient<'_>,
-    url: &Url,
-    partial: Option<&PartialFile>,
-    limits: &DownloadLimits,
-) -> Result<Response, FetchError> {
-    let refused = |reason: &str| DownloadError::NotAllowed(CleanText::line(reason, 300));
-    let mut url = url.clone();
-    for _ in 0..=MAX_REDIRECTS {
-        let response = send_hop(host.client, &url, partial, limits).await?;
-        let Some(next) = redirect_url(&response, &url) else {
-            return Ok(response);
+/// A transfer of one file. Dropped at any moment, the file keeps the bytes received so far.
+pub(super) struct Transfer<'a> {
+    /// A client without a key.
+    pub(super) client: &'a Client,
+    pub(super) host_rules: &'a HostRules,
+    pub(super) partial: &'a SharedPartialFile,
+    pub(super) limits: &'a DownloadLimits,
+    pub(super) on_progress: &'a (dyn Fn(TransferProgress) + Send + Sync),
+}
+
+impl Transfer<'_> {
+    /// Fetches the missing bytes of the partial file, or all of them.
+    pub(super) async fn fetch(&self, url: &Url) -> Result<LengthCertainty, FetchError> {
+        let link_hash = hash_without_query(url);
+        let resume_point = self.resume_point(&link_hash).await;
+        let mut response = self.send_request(url, resume_point.as_ref()).await?;
+        // Before the body is read, which reduces its length.
+        let version = remote_version_of(&response, link_hash);
+        let length = length_certainty(&response);
+        let head = if is_remainder(&response, resume_point.as_ref())? {
+            self.partial.lock().await.confirm_result();
+            Bytes::new()
+        } else {
+            let head = self.receive_head(&mut response).await?;
+            self.partial.run(|partial| partial.restart(version)).await?;
+            head
         };
-        (host.check_link)(&next).map_err(|error| refused(&error.to_string()))?;
-        url = next;
+        self.receive_body(response, head).await?;
+        Ok(length)
     }
-    Err(refused(&format!("more than {MAX_REDIRECTS} redirects")).into())
+
+    /// Returns where to resume: for the same link, with a validator to detect changes.
+    async fn resume_point(&self, link_hash: &str) -> Option<ResumePoint> {
+        let partial = self.partial.lock().await;
+        let version = partial.remote_version();
+        let is_resumable =
+            partial.offset() > 0 && version.link_hash == link_hash && version.validator().is_some();
+        is_resumable.then(|| ResumePoint {
+            offset: partial.offset(),
+            version: version.clone(),
+        })
+    }
+
+    /// Sends the request, follows redirects, and waits for the response headers.
+    ///
+    /// Each redirect is checked like the first link; an error names the host that failed.
+    async fn send_request(
+        &self,
+        url: &Url,
+        resume_point: Option<&ResumePoint>,
+    ) -> Result<Response, DownloadError> {
+        let mut url = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send_hop(&url, resume_point).await?;
+            let Some(next) = redirect_url(&response, &url) else {
+                return Ok(response);
+            };
+            let checked = self.host_rules.check_link(&next);
+            checked.map_err(|HostNotAllowed(reason)| not_allowed(&reason))?;
+            url = next;
+        }
+        Err(not_allowed(&format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    async fn send_hop(
+        &self,
+        url: &Url,
+        resume_point: Option<&ResumePoint>,
+    ) -> Result<Response, DownloadError> {
+        let mut request = self
+            .client
+            .get(url.clone())
+            .header(header::ACCEPT, "*/*")
+            // A compressed response has neither the length nor the ranges of the file.
+            .header(header::ACCEPT_ENCODING, "identity");
+        if let Some(ResumePoint { offset, version }) = resume_point {
+            request = request
+                .header(header::RANGE, format!("bytes={offset}-"))
+                .header(header::IF_RANGE, version.validator().unwrap_or_default());
+        }
+        match time::timeout(self.limits.stall_timeout, request.send()).await {
+            Ok(sent) => sent.map_err(|error| request_error(error, url)),
+            Err(_elapsed) => Err(DownloadError::NoAnswer(PollError::TimedOut)),
+        }
+    }
+
+    /// Receives the first bytes and checks that they are a video's.
+    async fn receive_head(&self, response: &mut Response) -> Result<Bytes, DownloadError> {
+        let mut head = Vec::new();
+        let mut stall_timer = StallTimer::new(self.limits);
+        let mut interruption = None;
+        while head.len() < HEAD_LEN && interruption.is_none() {
+            match stall_timer.next_chunk(response).await {
+                Ok(Some(bytes)) => head.extend_from_slice(&bytes),
+                Ok(None) => break,
+                Err(error) => interruption = Some(error),
+            }
+        }
+        match (video_check::sniff_format(&head), interruption) {
+            (Ok(_), None) => Ok(head.into()),
+            // If enough bytes show that it is not a video, report that instead.
+            (Err(not_a_video), Some(_)) if head.len() >= video_check::MIN_SNIFF_LEN => {
+                Err(not_a_video)
+            }
+            (_, Some(error)) | (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Appends the body to the partial file. Network and disk work concurrently.
+    async fn receive_body(&self, mut response: Response, head: Bytes) -> Result<(), DownloadError> {
+        let limits = *self.limits;
+        let max_len = self
+            .partial
+            .run(move |partial| partial.max_len(&limits))
+            .await?;
+        let too_large = || {
+            if max_len < limits.max_file_len {
+                DownloadError::DiskFull
+            } else {
+                DownloadError::TooLarge(limits.max_file_len)
+            }
+        };
+        let (offset, total) = {
+            let partial = self.partial.lock().await;
+            (partial.offset(), partial.remote_version().total_len)
+        };
+        if total.is_some_and(|total| total > max_len) {
+            return Err(too_large());
+        }
+        let mut meter = ProgressMeter::new(offset, total, self.on_progress);
+        let (chunks, received) = mpsc::channel(CHUNK_QUEUE_LEN);
+        let writing = self.partial.run(|partial| partial.write_chunks(received));
+        let mut stall_timer = StallTimer::new(&limits);
+        let mut next = Ok(Some(head));
+        let result = loop {
+            let chunk = match next {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            if !chunk.is_empty() {
+                meter.add_bytes(chunk.len());
+                if meter.bytes() > max_len {
+                    break Err(too_large());
+                }
+                // The writer stops early only after an error, which it returns.
+                if chunks.send(chunk).await.is_err() {
+                    break Ok(());
+                }
+            }
+            next = stall_timer.next_chunk(&mut response).await;
+        };
+        drop(chunks);
+        writing.await?;
+        meter.report();
+        result
+    }
 }
 
 /// Returns the target of a redirect.
@@ -136,56 +230,19 @@ fn redirect_url(response: &Response, from: &Url) -> Option<Url> {
     from.join(std::str::from_utf8(target.as_bytes()).ok()?).ok()
 }
 
-async fn send_hop(
-    client: &Client,
-    url: &Url,
-    partial: Option<&PartialFile>,
-    limits: &DownloadLimits,
-) -> Result<Response, FetchError> {
-    let mut request = client
-        .get(url.clone())
-        .header(header::ACCEPT, "*/*")
-        // A compressed response has neither the length nor the ranges of the file.
-        .header(header::ACCEPT_ENCODING, "identity");
-    if let Some((partial, validator)) =
-        partial.and_then(|partial| Some((partial, partial.remote_version().validator()?)))
-    {
-        request = request
-            .header(header::RANGE, format!("bytes={}-", partial.offset()))
-            .header(header::IF_RANGE, validator);
-    }
-    match time::timeout(limits.stall_timeout, request.send()).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(FetchError::Failed(request_error(error, url))),
-        Err(_elapsed) => Err(FetchError::Failed(DownloadError::NoAnswer(
-            PollError::TimedOut,
-        ))),
-    }
-}
-
-/// The body of an accepted response.
-enum AcceptedBody {
-    /// The bytes after the partial file.
-    Remainder,
-    /// The file from its beginning.
-    Full(RemoteVersion),
-}
-
-/// Accepts or rejects a response by its headers. `partial` is the file to resume, if any.
-fn classify_response(
+/// Accepts or rejects a response by its headers. Returns whether the body is the requested rest of
+/// the file, rather than the whole file.
+fn is_remainder(
     response: &Response,
-    link_hash: String,
-    partial: Option<&PartialFile>,
-) -> Result<AcceptedBody, FetchError> {
+    resume_point: Option<&ResumePoint>,
+) -> Result<bool, FetchError> {
     if let Some(error) = headers::cloudflare_challenge(response) {
         return Err(DownloadError::NoAnswer(error).into());
     }
     let status = response.status();
-    match (status, partial) {
-        (StatusCode::OK, _) => Ok(AcceptedBody::Full(remote_version_of(response, link_hash))),
-        (StatusCode::PARTIAL_CONTENT, Some(partial)) if is_continuation(response, partial) => {
-            Ok(AcceptedBody::Remainder)
-        }
+    match (status, resume_point) {
+        (StatusCode::OK, _) => Ok(false),
+        (StatusCode::PARTIAL_CONTENT, Some(point)) if is_continuation(response, point) => Ok(true),
         (StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
             Err(FetchError::RangeMismatch)
         }
@@ -198,27 +255,27 @@ fn classify_response(
 
 /// Reports whether a partial response starts where the partial file ends, continues to the end of a
 /// file of the same length, and has the same validator.
-fn is_continuation(response: &Response, partial: &PartialFile) -> bool {
-    let version = partial.remote_version();
+fn is_continuation(response: &Response, point: &ResumePoint) -> bool {
+    let ResumePoint { offset, version } = point;
     let text = |name| headers::text(response, name);
     let Some((first, last, total)) = text(header::CONTENT_RANGE).and_then(parse_content_range)
     else {
         return false;
     };
     // The validator sent with the request; a response without it proves nothing.
-    let is_same = match (&version.etag, &version.last_modified) {
-        (Some(known), _) => text(header::ETAG) == Some(known.as_str()),
-        (None, Some(known)) => text(header::LAST_MODIFIED) == Some(known.as_str()),
-        (None, None) => false,
+    let validator = match version.etag {
+        Some(_) => text(header::ETAG),
+        None => text(header::LAST_MODIFIED),
     };
     let encodings = text(header::CONTENT_ENCODING).unwrap_or_default();
     let is_sized = response
         .content_length()
         .is_none_or(|length| Some(length) == total.checked_sub(first));
-    first == partial.offset()
+    first == *offset
         && version.total_len.is_none_or(|known| known == total)
         && last.checked_add(1) == Some(total)
-        && is_same
+        && validator.is_some()
+        && validator == version.validator()
         && is_sized
         && !encodings.split(',').any(is_compression)
 }
@@ -277,222 +334,6 @@ fn length_certainty(response: &Response) -> LengthCertainty {
     }
 }
 
-/// Checks that the first bytes are a video's, then restarts the partial file with them.
-async fn start_file(
-    mut response: Response,
-    mut partial: PartialFile,
-    version: RemoteVersion,
-    limits: &DownloadLimits,
-    on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
-) -> (Option<PartialFile>, Result<(), DownloadError>) {
-    let mut head = Vec::new();
-    let mut stall_timer = StallTimer::new(limits);
-    while head.len() < HEAD_LEN {
-        match stall_timer.next_chunk(&mut response).await {
-            Ok(Some(bytes)) => head.extend_from_slice(&bytes),
-            Ok(None) => break,
-            // If enough bytes show that it is not a video, report that instead of the interruption.
-            Err(error) => match video_check::sniff_format(&head) {
-                Err(not_a_video) if head.len() >= video_check::MIN_SNIFF_LEN => {
-                    return (Some(partial), Err(not_a_video));
-                }
-                _ => return (Some(partial), Err(error)),
-            },
-        }
-    }
-    if let Err(error) = video_check::sniff_format(&head) {
-        return (Some(partial), Err(error));
-    }
-    let restarted = task::spawn_blocking(move || {
-        let result = partial.restart(version);
-        (partial, result)
-    });
-    match restarted.await {
-        Ok((partial, Ok(()))) => receive_body(response, partial, head, limits, on_progress).await,
-        Ok((partial, Err(error))) => (Some(partial), Err(error)),
-        Err(_panicked) => (None, Err(DownloadError::Panicked)),
-    }
-}
-
-/// Appends the body to the partial file. Network and disk work concurrently.
-async fn receive_body(
-    mut response: Response,
-    partial: PartialFile,
-    head: Vec<u8>,
-    limits: &DownloadLimits,
-    on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
-) -> (Option<PartialFile>, Result<(), DownloadError>) {
-    let total = partial.remote_version().total_len;
-    let max_len = match partial.max_len(limits) {
-        Ok(max_len) => max_len,
-        Err(error) => return (Some(partial), Err(error)),
-    };
-    let too_large = || {
-        if max_len < limits.max_file_len {
-            DownloadError::DiskFull
-        } else {
-            DownloadError::TooLarge(limits.max_file_len)
-        }
-    };
-    if total.is_some_and(|total| total > max_len) {
-        return (Some(partial), Err(too_large()));
-    }
-    let mut meter = ProgressMeter::new(partial.offset(), total);
-    let (chunks, received) = mpsc::channel(CHUNK_QUEUE_LEN);
-    let writing = task::spawn_blocking(move || write_chunks(partial, received));
-    let mut stall_timer = StallTimer::new(limits);
-    let mut next = (!head.is_empty()).then(|| head.into());
-    let result = loop {
-        let chunk = match next.take() {
-            Some(chunk) => chunk,
-            None => match stall_timer.next_chunk(&mut response).await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            },
-        };
-        meter.add_bytes(chunk.len(), on_progress);
-        if meter.bytes > max_len {
-            break Err(too_large());
-        }
-        // The writer stops early only after an error, which it returns.
-        if chunks.send(chunk).await.is_err() {
-            break Ok(());
-        }
-    };
-    drop(chunks);
-    match writing.await {
-        Ok((partial, Ok(()))) => {
-            meter.report(on_progress);
-            (Some(partial), result)
-        }
-        Ok((partial, Err(error))) => (Some(partial), Err(error)),
-        Err(_panicked) => (None, Err(DownloadError::Panicked)),
-    }
-}
-
-/// Writes chunks as they arrive; syncs at the end, also after an error.
-fn write_chunks(
-    mut partial: PartialFile,
-    mut received: mpsc::Receiver<bytes::Bytes>,
-) -> (PartialFile, Result<(), DownloadError>) {
-    let mut synced_at = Instant::now();
-    let mut result = Ok(());
-    while let Some(chunk) = received.blocking_recv() {
-        result = partial.append(&chunk);
-        if result.is_ok() && synced_at.elapsed() >= SYNC_INTERVAL {
-            result = partial.sync();
-            synced_at = Instant::now();
-        }
-        if result.is_err() {
-            break;
-        }
-    }
-    let synced = partial.sync();
-    (partial, result.and(synced))
-}
-
-/// Receives chunks, and fails when the transfer stalls.
-struct StallTimer {
-    timeout: Duration,
-    deadline: Instant,
-    received_bytes: u64,
-}
-
-/// The lowest average rate, measured over [`DownloadLimits::stall_timeout`].
-const MIN_BYTES_PER_SECOND: u64 = 1024;
-
-impl StallTimer {
-    fn new(limits: &DownloadLimits) -> Self {
-        Self {
-            timeout: limits.stall_timeout,
-            deadline: Instant::now() + limits.stall_timeout,
-            received_bytes: 0,
-        }
-    }
-
-    /// Returns the next chunk of the body; `None` at its end.
-    async fn next_chunk(
-        &mut self,
-        response: &mut Response,
-    ) -> Result<Option<bytes::Bytes>, DownloadError> {
-        loop {
-            let chunk = time::timeout_at(self.deadline, response.chunk()).await;
-            let chunk = match chunk {
-                Ok(Ok(chunk)) => Some(chunk),
-                Ok(Err(error)) => return Err(DownloadError::NoAnswer(errors::body_error(error))),
-                Err(_elapsed) => None,
-            };
-            if let Some(Some(chunk)) = &chunk {
-                self.received_bytes += chunk.len() as u64;
-            }
-            if Instant::now() >= self.deadline {
-                let min_bytes = MIN_BYTES_PER_SECOND.saturating_mul(self.timeout.as_secs().max(1));
-                if self.received_bytes < min_bytes && !matches!(chunk, Some(None)) {
-                    return Err(DownloadError::Stalled);
-                }
-                self.received_bytes = 0;
-                self.deadline = Instant::now() + self.timeout;
-            }
-            if let Some(chunk) = chunk {
-                return Ok(chunk);
-            }
-        }
-    }
-}
-
-/// Counts bytes, and reports progress and rate.
-struct ProgressMeter {
-    bytes: u64,
-    total: Option<u64>,
-    reported_at: Option<Instant>,
-    window_start: Instant,
-    window_start_bytes: u64,
-    rate: u64,
-}
-
-impl ProgressMeter {
-    fn new(bytes: u64, total: Option<u64>) -> Self {
-        Self {
-            bytes,
-            total,
-            reported_at: None,
-            window_start: Instant::now(),
-            window_start_bytes: bytes,
-            rate: 0,
-        }
-    }
-
-    fn add_bytes(&mut self, more: usize, on_progress: &(dyn Fn(TransferProgress) + Send + Sync)) {
-        self.bytes += more as u64;
-        if self
-            .reported_at
-            .is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL)
-        {
-            self.report(on_progress);
-        }
-    }
-
-    fn report(&mut self, on_progress: &(dyn Fn(TransferProgress) + Send + Sync)) {
-        let duration = self.window_start.elapsed();
-        if !duration.is_zero() {
-            let millibytes = u128::from(self.bytes - self.window_start_bytes) * 1000;
-            let rate = millibytes / duration.as_millis().max(1);
-            self.rate = u64::try_from(rate).unwrap_or(u64::MAX);
-        }
-        if duration >= RATE_WINDOW {
-            self.window_start = Instant::now();
-            self.window_start_bytes = self.bytes;
-        }
-        self.reported_at = Some(Instant::now());
-        on_progress(TransferProgress {
-            bytes: self.bytes,
-            total: self.total,
-            rate: self.rate,
-        });
-    }
-}
-
 /// Hashes a link without query and fragment, which identifies the file behind it.
 fn hash_without_query(url: &Url) -> String {
     let mut bare = url.clone();
@@ -501,16 +342,21 @@ fn hash_without_query(url: &Url) -> String {
     format!("{:016x}", file_names::hash(&[bare.as_str().as_bytes()]))
 }
 
+/// Returns the error for a link that must not be fetched.
+pub(super) fn not_allowed(reason: &str) -> DownloadError {
+    DownloadError::NotAllowed(CleanText::line(reason, 300))
+}
+
 /// Maps an error that occurred before the response headers.
 fn request_error(error: reqwest::Error, url: &Url) -> DownloadError {
     let error = error.without_url();
-    if let Some(not_allowed) = errors::causes(&error).find_map(|cause| cause.downcast_ref()) {
-        let HostNotAllowed(reason) = not_allowed;
-        return DownloadError::NotAllowed(CleanText::line(reason, 300));
+    if let Some(refused) = errors::causes(&error).find_map(|cause| cause.downcast_ref()) {
+        let HostNotAllowed(reason) = refused;
+        return not_allowed(reason);
     }
     if error.is_builder() {
-        let reason = format!("cannot build the request ({})", errors::error_chain(&error));
-        return DownloadError::NotAllowed(CleanText::line(&reason, 300));
+        let chain = errors::error_chain(&error);
+        return not_allowed(&format!("cannot build the request ({chain})"));
     }
     let host = url.host_str().unwrap_or_default();
     DownloadError::NoAnswer(errors::request_error(error, host, None))

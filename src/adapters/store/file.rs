@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{error_cause, errors, side_files};
 use crate::{
-    adapters::download::rename_without_replacing,
+    adapters::rename_noreplace::rename_without_replacing,
     domain::list_change::{AccessMode, StoreError},
 };
 

@@ -28,7 +28,7 @@ pub enum AllowedHosts {
 /// The reason why a host must not be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct HostNotAllowed(pub(super) String);
+pub(in crate::adapters) struct HostNotAllowed(pub(in crate::adapters) String);
 
 impl AllowedHosts {
     /// Returns the rule for files of the API at `origin`.
@@ -47,53 +47,27 @@ impl AllowedHosts {
         self == Self::PublicAndLoopback || !link.is_loopback()
     }
 
-    /// Checks scheme, user information and host of a link. The host must be neither a private
-    /// address nor one of the user's proxies, because proxy names may resolve to private addresses.
-    pub(super) fn check_link(self, url: &Url, proxies: &ProxyHosts) -> Result<(), HostNotAllowed> {
-        let refused = |reason: String| Err(HostNotAllowed(reason));
-        let host = url.host_str().unwrap_or_default();
-        let is_loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => return refused("the link has no host".into()),
-        };
-        match url.scheme() {
-            "https" => {}
-            "http" if self == Self::PublicAndLoopback && is_loopback => {}
-            scheme => return refused(format!("{scheme}://{host} is not https")),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refused(format!("the link to {host} contains a user name"));
-        }
-        if proxies.contains(host) {
-            return refused(format!("{host} is your proxy"));
-        }
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => IpAddr::V4(address),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            // Checked after the DNS lookup.
-            Some(Host::Domain(_)) | None => return Ok(()),
-        };
-        if self.allows_address(address) {
-            return Ok(());
-        }
-        refused(format!("{host} is not a public address"))
-    }
-
-    pub(super) fn allows_address(self, address: IpAddr) -> bool {
+    fn allows_address(self, address: IpAddr) -> bool {
         is_public(address)
             || (self == Self::PublicAndLoopback && address.to_canonical().is_loopback())
     }
 }
 
-/// Hosts of the user's proxies.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ProxyHosts(Arc<[String]>);
+/// The rules for file hosts. As a DNS resolver, returns only allowed addresses: the connection uses
+/// the checked address, so a name that later resolves differently (DNS rebinding) is harmless.
+#[derive(Debug, Clone)]
+pub(in crate::adapters) struct HostRules {
+    allowed_hosts: AllowedHosts,
+    /// Hosts of the user's proxies. They may have any address, and resolve other names themselves.
+    proxies: Arc<[String]>,
+}
 
-impl ProxyHosts {
-    /// Parses the hosts of proxy addresses from the environment.
-    pub(super) fn parse(proxies: impl Iterator<Item = String>) -> Self {
+impl HostRules {
+    /// Creates rules for a client that uses the proxies at these addresses.
+    pub(in crate::adapters) fn new(
+        allowed_hosts: AllowedHosts,
+        proxies: impl Iterator<Item = String>,
+    ) -> Self {
         let host = |text: String| {
             let url = if text.contains("://") {
                 text
@@ -102,56 +76,66 @@ impl ProxyHosts {
             };
             Some(Url::parse(&url).ok()?.host_str()?.to_owned())
         };
-        Self(proxies.filter_map(host).collect())
-    }
-
-    /// Reports whether a host is one of them; ignores case and a trailing dot.
-    fn contains(&self, host: &str) -> bool {
-        let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        self.0.iter().any(|proxy| bare(proxy) == bare(host))
-    }
-}
-
-/// DNS resolver that returns only allowed addresses. The connection uses the checked address, so a
-/// name that later resolves differently (DNS rebinding) is harmless.
-#[derive(Debug, Clone)]
-pub(super) struct CheckedResolver {
-    allowed_hosts: AllowedHosts,
-    /// The user's proxies may have any address; they resolve other names themselves.
-    proxies: ProxyHosts,
-}
-
-impl CheckedResolver {
-    /// Creates a resolver. The hosts of `proxies` may resolve to private addresses.
-    pub(super) const fn new(allowed_hosts: AllowedHosts, proxies: ProxyHosts) -> Self {
         Self {
             allowed_hosts,
-            proxies,
+            proxies: proxies.filter_map(host).collect(),
         }
+    }
+
+    /// Reports whether a host is a proxy; ignores case and a trailing dot.
+    fn is_proxy(&self, host: &str) -> bool {
+        let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        self.proxies.iter().any(|proxy| bare(proxy) == bare(host))
+    }
+
+    /// Checks scheme, user information and host of a link. The host must be neither a private
+    /// address nor one of the user's proxies, because proxy names may resolve to private addresses.
+    pub(in crate::adapters) fn check_link(&self, url: &Url) -> Result<(), HostNotAllowed> {
+        let refused = |reason: String| Err(HostNotAllowed(reason));
+        let host = url.host_str().unwrap_or_default();
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            // Checked after the DNS lookup.
+            Some(Host::Domain(_)) => None,
+            None => return refused("the link has no host".into()),
+        };
+        let is_loopback = address.map_or(host == "localhost", |address| address.is_loopback());
+        let allows_plain = self.allowed_hosts == AllowedHosts::PublicAndLoopback && is_loopback;
+        match url.scheme() {
+            "https" => {}
+            "http" if allows_plain => {}
+            scheme => return refused(format!("{scheme}://{host} is not https")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refused(format!("the link to {host} contains a user name"));
+        }
+        if self.is_proxy(host) {
+            return refused(format!("{host} is your proxy"));
+        }
+        if address.is_some_and(|address| !self.allowed_hosts.allows_address(address)) {
+            return refused(format!("{host} is not a public address"));
+        }
+        Ok(())
     }
 }
 
-impl Resolve for CheckedResolver {
+impl Resolve for HostRules {
     fn resolve(&self, name: Name) -> Resolving {
-        let Self {
-            allowed_hosts,
-            proxies,
-        } = self.clone();
+        let rules = self.clone();
         Box::pin(async move {
             let host = name.as_str();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            let is_resolved = !found.is_empty();
-            let allowed: Vec<_> = found
-                .into_iter()
-                .filter(|address| {
-                    allowed_hosts.allows_address(address.ip()) || proxies.contains(host)
-                })
-                .collect();
-            if is_resolved && allowed.is_empty() {
+            let mut addresses: Vec<SocketAddr> =
+                tokio::net::lookup_host((host, 0)).await?.collect();
+            let is_resolved = !addresses.is_empty();
+            if !rules.is_proxy(host) {
+                addresses.retain(|address| rules.allowed_hosts.allows_address(address.ip()));
+            }
+            if is_resolved && addresses.is_empty() {
                 let error = HostNotAllowed(format!("{host} is in a private network"));
                 return Err(Box::new(error) as Box<dyn StdError + Send + Sync>);
             }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
@@ -207,7 +191,8 @@ mod tests {
     use super::*;
 
     fn check(allowed_hosts: AllowedHosts, link: &str) -> Result<(), HostNotAllowed> {
-        allowed_hosts.check_link(&Url::parse(link).unwrap(), &ProxyHosts::default())
+        let rules = HostRules::new(allowed_hosts, std::iter::empty());
+        rules.check_link(&Url::parse(link).unwrap())
     }
 
     #[test]
@@ -294,9 +279,8 @@ mod tests {
     #[test]
     fn a_link_to_the_proxys_own_host_is_refused() {
         let proxies = ["http://me:word@proxy.corp:3128", "Other.corp:80"].map(str::to_owned);
-        let proxies = ProxyHosts::parse(proxies.into_iter());
-        let check =
-            |link| AllowedHosts::PublicOnly.check_link(&Url::parse(link).unwrap(), &proxies);
+        let rules = HostRules::new(AllowedHosts::PublicOnly, proxies.into_iter());
+        let check = |link| rules.check_link(&Url::parse(link).unwrap());
 
         for link in [
             "https://proxy.corp/admin.mp4",
@@ -311,7 +295,7 @@ mod tests {
     #[tokio::test]
     async fn names_resolving_to_loopback_are_refused() {
         let lookup = |allowed_hosts, proxies: &[String]| {
-            CheckedResolver::new(allowed_hosts, ProxyHosts::parse(proxies.iter().cloned()))
+            HostRules::new(allowed_hosts, proxies.iter().cloned())
                 .resolve("localhost".parse().unwrap())
         };
         let error = lookup(AllowedHosts::PublicOnly, &[]).await.err().unwrap();
