@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
         clipboard::SystemClipboard,
-        command::{self, SearchPath},
+        command::SearchPath,
         compare::ComparisonPages,
         desktop::{Browser, SystemClock},
         environment::{fallback_size, is_variable_set, path_variables, supports_unicode},
@@ -92,7 +92,6 @@ fn main() {
         output::report(&failure.message);
         failure.code
     });
-    command::kill_all();
     exit_now(services::exit_code(code))
 }
 

@@ -107,7 +107,7 @@ impl Clipboard for SystemClipboard {
                 // Without a locale it reads the text as Mac Roman.
                 command.env("LC_CTYPE", "UTF-8");
             }
-            match command::run_with_timeout(command, &tool.encoding.encode(text), self.timeout) {
+            match command::run_with_timeout(command, tool.encoding.encode(text), self.timeout) {
                 Ok(()) => return Ok(tool.name.to_owned()),
                 Err(error) => error.trim_end_matches('.').clone_into(&mut last_error),
             }
@@ -134,7 +134,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::adapters::command::tests::with_canary_key;
+    use crate::adapters::command::test_support::{on_blocking_pool, with_canary_key};
 
     /// Returns a folder of fake programs, each a shell script.
     fn bin(programs: &[(&str, &str)]) -> tempfile::TempDir {
@@ -147,16 +147,21 @@ mod tests {
         folder
     }
 
-    fn clipboard(bin: &Path, variables: &'static [&'static str]) -> SystemClipboard {
+    fn copy(
+        bin: &Path,
+        variables: &'static [&'static str],
+        text: &'static str,
+    ) -> Result<String, String> {
         let path = env::join_paths([bin, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
         let clipboard = SystemClipboard::new(SearchPath::parse(&path), |name| {
             variables.contains(&name).then(|| "1".into())
         });
         // No program hangs; only a stalled machine reaches this.
-        SystemClipboard {
+        let clipboard = SystemClipboard {
             timeout: Duration::from_mins(5),
             ..clipboard
-        }
+        };
+        on_blocking_pool(move || clipboard.copy(text))
     }
 
     #[cfg(target_os = "linux")]
@@ -189,7 +194,7 @@ mod tests {
         let folder = bin(&[("wl-copy", script)]);
         let beside = |end: &str| -> PathBuf { folder.path().join(format!("wl-copy.{end}")) };
 
-        let result = clipboard(folder.path(), &["WAYLAND_DISPLAY"]).copy("日本 'x' $(id)\ntwo");
+        let result = copy(folder.path(), &["WAYLAND_DISPLAY"], "日本 'x' $(id)\ntwo");
 
         assert_eq!(result, Ok("wl-copy".into()));
         let read = |end| fs::read_to_string(beside(end)).unwrap();
@@ -202,18 +207,15 @@ mod tests {
     #[test]
     fn a_failing_program_falls_back_to_the_next() {
         let folder = bin(&[("xclip", "exit 1"), ("xsel", "cat > /dev/null")]);
-        assert_eq!(
-            clipboard(folder.path(), &["DISPLAY"]).copy("x"),
-            Ok("xsel".into())
-        );
+        assert_eq!(copy(folder.path(), &["DISPLAY"], "x"), Ok("xsel".into()));
 
         let folder = bin(&[("xclip", "exit 1"), ("xsel", "exit 7")]);
         assert_eq!(
-            clipboard(folder.path(), &["DISPLAY"]).copy("x"),
+            copy(folder.path(), &["DISPLAY"], "x"),
             Err("xsel failed (code 7)".into())
         );
         assert_eq!(
-            clipboard(folder.path(), &[]).copy("x"),
+            copy(folder.path(), &[], "x"),
             Err("no clipboard program found".into())
         );
     }
@@ -222,7 +224,7 @@ mod tests {
     fn windows_clipboard_gets_utf16() {
         let folder = bin(&[("clip.exe", "cat > \"$0.text\"")]);
 
-        let result = clipboard(folder.path(), &["WSL_DISTRO_NAME"]).copy("é");
+        let result = copy(folder.path(), &["WSL_DISTRO_NAME"], "é");
 
         assert_eq!(result, Ok("clip.exe".into()));
         assert_eq!(

@@ -5,65 +5,21 @@
 use std::{
     env,
     ffi::OsStr,
-    io::Write as _,
+    io,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicI32, Ordering},
-    thread,
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{io::AsyncWriteExt as _, process::Child, runtime::Handle, sync::oneshot, time};
 
 /// The variables removed from the environment of children.
 ///
 /// They stay in this process's environment, because removing one is unsafe with threads; once the
 /// process is hardened, no other process can read them there.
 pub(super) const SECRET_VARIABLES: [&str; 1] = ["KIE_API_KEY"];
-
-/// The time between two checks of a child's status.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// The process groups of the running children, for [`kill_all`]; 0 is a free slot. A child without
-/// a slot still has its time limit.
-static RUNNING_GROUPS: [AtomicI32; 32] = [const { AtomicI32::new(0) }; 32];
-
-/// The slot of a running child, freed when dropped.
-struct RunningSlot(Option<&'static AtomicI32>);
-
-impl RunningSlot {
-    fn acquire(child: &Child) -> Self {
-        let group = i32::try_from(child.id()).unwrap_or_default();
-        let slot = RUNNING_GROUPS.iter().find(|slot| {
-            slot.compare_exchange(0, group, Ordering::SeqCst, Ordering::SeqCst)
-                .is_ok()
-        });
-        Self(slot)
-    }
-}
-
-impl Drop for RunningSlot {
-    fn drop(&mut self) {
-        if let Some(slot) = self.0 {
-            slot.store(0, Ordering::SeqCst);
-        }
-    }
-}
-
-/// Kills all running children with their process groups, just before the process exits.
-///
-/// Browsers and the user's notification command are not registered and live on. So does a
-/// clipboard program that keeps the text in the background: the process started here has exited by
-/// then.
-pub fn kill_all() {
-    for slot in &RUNNING_GROUPS {
-        if let Some(group) = Pid::from_raw(slot.swap(0, Ordering::SeqCst)) {
-            // It may have exited meanwhile.
-            kill_process_group(group, Signal::KILL).unwrap_or_default();
-        }
-    }
-}
 
 /// The folders searched for programs.
 ///
@@ -126,46 +82,88 @@ impl SearchPath {
     }
 }
 
-/// Runs a command with `input` on its standard input; kills its process group after `limit`.
-///
-/// Returns an error sentence if it cannot be started, fails or takes too long.
-pub(super) fn run_with_timeout(
-    mut command: Command,
-    input: &[u8],
-    limit: Duration,
-) -> Result<(), String> {
-    let name = program_name(&command);
-    if !input.is_empty() {
-        command.stdin(Stdio::piped());
+/// A child with its process group, which is killed on drop unless the child has exited.
+pub(super) struct ProcessGroup {
+    pub(super) child: Child,
+    leader: Option<Pid>,
+}
+
+impl ProcessGroup {
+    /// Starts a command that makes its own process group.
+    pub(super) fn spawn(command: Command) -> io::Result<Self> {
+        let child = tokio::process::Command::from(command)
+            .kill_on_drop(true)
+            .spawn()?;
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        let leader = leader.and_then(Pid::from_raw);
+        Ok(Self { child, leader })
     }
-    let mut child = spawn(&mut command)?;
-    let _running = RunningSlot::acquire(&child);
-    if let Some(mut pipe) = child.stdin.take() {
-        let input = input.to_vec();
-        // On a thread, because the child may not read; the pipe breaks when it is killed. A
-        // failed write shows in the child's exit code.
-        let writer = thread::Builder::new()
-            .name("child stdin".into())
-            .spawn(move || pipe.write_all(&input).is_ok());
-        if let Err(error) = writer {
-            kill_group_and_reap(&mut child);
-            return Err(format!("Cannot write to {name}: {error}."));
-        }
-    }
-    match wait_with_timeout(&mut child, limit) {
-        Some(status) if status.success() => Ok(()),
-        Some(status) => Err(describe_failure(&name, status)),
-        None => {
-            kill_group_and_reap(&mut child);
-            Err(format!("{name} did not exit within {}s.", limit.as_secs()))
+
+    /// Kills the whole group, such as the children of a shell.
+    pub(super) fn kill(&self) {
+        if let Some(leader) = self.leader {
+            // It may have exited meanwhile.
+            kill_process_group(leader, Signal::KILL).unwrap_or_default();
         }
     }
 }
 
-/// Starts a command; fails with an error sentence.
-pub(super) fn spawn(command: &mut Command) -> Result<Child, String> {
-    let started = command.spawn();
-    started.map_err(|error| format!("Cannot start {}: {error}.", program_name(command)))
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        // The id is `None` once the child is reaped.
+        if self.child.id().is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// Runs a command with `input` on its standard input; kills its process group after `limit`, and
+/// when the runtime shuts down. Call it on the blocking pool.
+///
+/// A clipboard program that keeps the text in the background lives on: the process started here has
+/// exited by then.
+///
+/// Returns an error sentence if it cannot be started, fails or takes too long.
+pub(super) fn run_with_timeout(
+    command: Command,
+    input: Vec<u8>,
+    limit: Duration,
+) -> Result<(), String> {
+    // A task owns the child, because the runtime drops its tasks, but not its blocking work.
+    let (sender, receiver) = oneshot::channel();
+    Handle::current().spawn(async move { sender.send(run(command, &input, limit).await) });
+    receiver
+        .blocking_recv()
+        .unwrap_or_else(|_dropped| Err("kietop is exiting.".to_owned()))
+}
+
+/// Starts a command that has no time limit and lives on. The runtime reaps it.
+pub(super) fn spawn_detached(command: Command) -> io::Result<()> {
+    let child = tokio::process::Command::from(command).spawn();
+    child.map(drop)
+}
+
+async fn run(mut command: Command, input: &[u8], limit: Duration) -> Result<(), String> {
+    let name = program_name(&command);
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
+    let mut group =
+        ProcessGroup::spawn(command).map_err(|error| format!("Cannot start {name}: {error}."))?;
+    let stdin = group.child.stdin.take();
+    let write = async move {
+        if let Some(mut stdin) = stdin {
+            // A failed write shows in the child's exit code.
+            stdin.write_all(input).await.unwrap_or_default();
+        }
+    };
+    let exit = async { tokio::join!(write, group.child.wait()).1 };
+    match time::timeout(limit, exit).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(describe_failure(&name, status)),
+        Ok(Err(error)) => Err(format!("{name} failed: {error}.")),
+        Err(_elapsed) => Err(format!("{name} did not exit within {}s.", limit.as_secs())),
+    }
 }
 
 /// Describes the exit of a failed program.
@@ -183,38 +181,12 @@ pub(super) fn program_name(command: &Command) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Waits for a child to exit; `None` if it takes longer than `limit`.
-pub(super) fn wait_with_timeout(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let attempts = limit.as_millis() / POLL_INTERVAL.as_millis();
-    for _ in 0..=attempts {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) => thread::park_timeout(POLL_INTERVAL),
-            Err(_) => return None,
-        }
-    }
-    None
-}
-
-/// Kills a child with its process group, and reaps it.
-fn kill_group_and_reap(child: &mut Child) {
-    kill_group(child.id());
-    child.kill().unwrap_or_default();
-    drop(child.wait());
-}
-
-/// Kills the rest of a child's process group, such as the children of a shell.
-pub(super) fn kill_group(child: u32) {
-    let group = i32::try_from(child).ok().and_then(Pid::from_raw);
-    if let Some(group) = group {
-        // It may have exited meanwhile.
-        kill_process_group(group, Signal::KILL).unwrap_or_default();
-    }
-}
-
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
+mod tests {
+    use super::{
+        test_support::{assert_gone, on_blocking_pool},
+        *,
+    };
 
     fn sh(script: &str) -> Command {
         let programs = SearchPath::from_env();
@@ -243,11 +215,36 @@ pub(super) mod tests {
     fn a_child_gets_stdin_and_returns_its_status() {
         // No child hangs; only a stalled machine reaches this.
         let limit = Duration::from_mins(5);
-        let run = |script: &str, input: &str| run_with_timeout(sh(script), input.as_bytes(), limit);
+        let run = |script: &str, input: &str| {
+            let (command, input) = (sh(script), input.as_bytes().to_vec());
+            on_blocking_pool(move || run_with_timeout(command, input, limit))
+        };
 
         assert_eq!(run("[ \"$(cat)\" = hello ]", "hello"), Ok(()));
         assert_eq!(run("exit 3", "not read"), Err("sh failed (code 3).".into()));
         assert_eq!(run("kill -9 $$", ""), Err("sh was killed.".into()));
+    }
+
+    #[test]
+    fn a_child_is_killed_with_the_runtime() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid_file = folder.path().join("pid");
+        let script = format!("echo $$ > {}; sleep 1000", pid_file.display());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let run = move || run_with_timeout(sh(&script), Vec::new(), Duration::from_hours(1));
+            drop(tokio::task::spawn_blocking(run));
+            while !std::fs::read_to_string(&pid_file).is_ok_and(|pid| pid.ends_with('\n')) {
+                time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+
+        runtime.shutdown_background();
+
+        assert_gone(&std::fs::read_to_string(pid_file).unwrap());
     }
 
     #[test]
@@ -257,10 +254,33 @@ pub(super) mod tests {
         let script = format!("sleep 1000 & echo $! > {}; wait", pid_file.display());
 
         // Long enough for a busy machine to write the file.
-        let result = run_with_timeout(sh(&script), b"text", Duration::from_secs(3));
+        let result = on_blocking_pool(move || {
+            run_with_timeout(sh(&script), b"text".to_vec(), Duration::from_secs(3))
+        });
 
         assert_eq!(result, Err("sh did not exit within 3s.".into()));
         assert_gone(&std::fs::read_to_string(pid_file).unwrap());
+    }
+}
+
+/// Helpers for tests of programs.
+#[cfg(test)]
+pub(super) mod test_support {
+    use std::thread;
+
+    use super::*;
+
+    /// Runs `work` on the blocking pool of a new runtime.
+    pub(in crate::adapters) fn on_blocking_pool<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime
+            .block_on(async { tokio::task::spawn_blocking(work).await })
+            .unwrap()
     }
 
     /// Runs `check` in a second process of this test binary, with an API key in its environment:
@@ -289,7 +309,7 @@ pub(super) mod tests {
     pub(in crate::adapters) fn assert_gone(pid: &str) {
         let pid: i32 = pid.trim().parse().unwrap();
         let is_gone = (0..6000).any(|_| {
-            thread::park_timeout(POLL_INTERVAL);
+            thread::park_timeout(Duration::from_millis(10));
             let process = rustix::process::Pid::from_raw(pid).unwrap();
             // A zombie has exited; it waits for its new parent.
             rustix::process::test_kill_process(process).is_err()

@@ -219,7 +219,8 @@ fn launch_command(program: &Path, arguments: Option<&[String]>, link: &str) -> C
 /// Starts a launcher and waits up to `limit` for it to fail.
 fn run_launcher(mut command: Command, limit: Duration) -> Result<(), String> {
     let name = command::program_name(&command);
-    let child = command::spawn(&mut command)?;
+    let child = command.spawn();
+    let child = child.map_err(|error| format!("Cannot start {name}: {error}."))?;
     match wait_briefly(child, limit) {
         Some(status) if !status.success() => Err(command::describe_failure(&name, status)),
         _ => Ok(()),

@@ -10,20 +10,17 @@ use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
     io::{self, Cursor, Read as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use image::{ImageFormat, ImageReader, Limits};
-use tokio::{
-    io::AsyncReadExt as _,
-    process::{Child, ChildStdin, Command},
-    task, time,
-};
+use tokio::{io::AsyncReadExt as _, process::Child, task, time};
 
 use super::{
-    command::SearchPath,
+    command::{ProcessGroup, SearchPath},
     regular_file::{self, Symlinks},
 };
 use crate::{
@@ -82,14 +79,12 @@ impl Ffmpeg {
         let file = file.to_owned();
         let checked = task::spawn_blocking(move || check_video_file(&file)).await;
         let file = checked.map_err(|_panic| PreviewError::Panicked)??;
-        let child = ffmpeg_command(&program, &file, at)
-            .spawn()
-            .map_err(|error| {
-                tracing::warn!(%error, "ffmpeg cannot be started");
-                PreviewError::Panicked
-            })?;
-        let mut child = ProcessGroup::new(child);
-        let output = time::timeout(CALL_TIMEOUT, child.read_output()).await;
+        let group = ProcessGroup::spawn(ffmpeg_command(&program, &file, at));
+        let mut group = group.map_err(|error| {
+            tracing::warn!(%error, "ffmpeg cannot be started");
+            PreviewError::Panicked
+        })?;
+        let output = time::timeout(CALL_TIMEOUT, read_output(&mut group.child)).await;
         let output = output.map_err(|_elapsed| PreviewError::TooSlow)?;
         let bytes = output.map_err(|error| {
             tracing::debug!(%error, "cannot read the output of ffmpeg");
@@ -111,45 +106,19 @@ impl FrameReader for Ffmpeg {
     }
 }
 
-/// A process and its descendants; killed when dropped.
-struct ProcessGroup {
-    child: Child,
-    /// The pipe that the watcher reads; open until this is dropped, even if ffmpeg has exited.
-    _watcher_pipe: Option<ChildStdin>,
-}
-
-impl ProcessGroup {
-    fn new(mut child: Child) -> Self {
-        let watcher_pipe = child.stdin.take();
-        Self {
-            child,
-            _watcher_pipe: watcher_pipe,
-        }
+/// Returns the output of a successful run; empty if it failed or wrote too much.
+async fn read_output(child: &mut Child) -> io::Result<Vec<u8>> {
+    // The pipe that the watcher reads: open until ffmpeg's result is known. `wait` would close it.
+    let _watcher_pipe = child.stdin.take();
+    let mut bytes = Vec::new();
+    if let Some(out) = &mut child.stdout {
+        out.take(MAX_OUTPUT_LEN + 1).read_to_end(&mut bytes).await?;
     }
-
-    /// Returns the output of a successful run; empty if it failed or wrote too much.
-    async fn read_output(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        if let Some(out) = &mut self.child.stdout {
-            out.take(MAX_OUTPUT_LEN + 1).read_to_end(&mut bytes).await?;
-        }
-        if u64::try_from(bytes.len()).is_ok_and(|count| count > MAX_OUTPUT_LEN) {
-            return Ok(Vec::new());
-        }
-        let status = self.child.wait().await?;
-        Ok(if status.success() { bytes } else { Vec::new() })
+    if bytes.len() as u64 > MAX_OUTPUT_LEN {
+        return Ok(Vec::new());
     }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        // The id is `None` once the process is reaped.
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
-            let signal = rustix::process::Signal::KILL;
-            rustix::process::kill_process_group(group, signal).unwrap_or_default();
-        }
-    }
+    let status = child.wait().await?;
+    Ok(if status.success() { bytes } else { Vec::new() })
 }
 
 /// Returns the absolute path of a regular file that starts like an MP4.
@@ -198,8 +167,7 @@ fn ffmpeg_command(program: &Path, file: &Path, at: Duration) -> Command {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
+        .process_group(0);
     command
 }
 

@@ -175,7 +175,7 @@ fn without_secrets(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::regular_file::tests::make_fifo;
+    use crate::adapters::regular_file::test_support::make_fifo;
 
     #[test]
     fn link_queries_are_not_logged() {

@@ -2,7 +2,7 @@
 //!
 //! Texts are passed as arguments after `--`, never through a shell; markup is escaped.
 
-use std::{env, ffi::OsString, thread, time::Duration};
+use std::{env, ffi::OsString, time::Duration};
 
 use super::{
     command::{self, SearchPath},
@@ -49,14 +49,14 @@ impl Notifier for SystemNotifier {
         if let Some(program) = self.search_path.find("notify-send") {
             let mut command = self.search_path.sandboxed_command(&program);
             command.args(["--app-name=kietop", "--", title, &escape_markup(body)]);
-            return command::run_with_timeout(command, b"", self.timeout);
+            return command::run_with_timeout(command, Vec::new(), self.timeout);
         }
         if let Some(program) = self.search_path.find("osascript") {
             let mut command = self.search_path.sandboxed_command(&program);
             // The script is constant; the texts are its arguments.
             let script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run";
             command.args(["-e", script, "--", title, body]);
-            return command::run_with_timeout(command, b"", self.timeout);
+            return command::run_with_timeout(command, Vec::new(), self.timeout);
         }
         Err("Install notify-send (libnotify) for desktop notifications.".into())
     }
@@ -77,16 +77,8 @@ impl Notifier for SystemNotifier {
         command
             .args(args)
             .envs(variables.iter().map(|(name, value)| (name, value)));
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("Cannot start the notification command: {error}."))?;
-        // No time limit; the thread reaps it.
-        let reaper = thread::Builder::new()
-            .name("notify command".into())
-            .spawn(move || child.wait().is_ok());
-        reaper
-            .map(drop)
-            .map_err(|error| format!("Cannot wait for the notification command: {error}."))
+        command::spawn_detached(command)
+            .map_err(|error| format!("Cannot start the notification command: {error}."))
     }
 }
 
@@ -103,10 +95,10 @@ fn escape_markup(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, thread};
 
     use super::*;
-    use crate::adapters::command::tests::with_canary_key;
+    use crate::adapters::command::test_support::{on_blocking_pool, with_canary_key};
 
     /// Returns a folder with a fake program that records its arguments and environment.
     fn bin(name: &str) -> tempfile::TempDir {
@@ -144,16 +136,18 @@ mod tests {
         let folder = bin("notify-send");
         let long = "x".repeat(1000);
 
-        let shown = notifier(folder.path(), &["DISPLAY"]).show("-u critical", "<b>a</b> & $(id)");
+        let notify = |body: String| {
+            let notifier = notifier(folder.path(), &["DISPLAY"]);
+            on_blocking_pool(move || notifier.show("-u critical", &body))
+        };
+        let shown = notify("<b>a</b> & $(id)".into());
 
         assert_eq!(shown, Ok(()));
         assert_eq!(
             read(&folder.path().join("notify-send.args")),
             "[--app-name=kietop]\n[--]\n[-u critical]\n[&lt;b&gt;a&lt;/b&gt; &amp; $(id)]\n"
         );
-        notifier(folder.path(), &["DISPLAY"])
-            .show("t", &long)
-            .unwrap();
+        notify(long).unwrap();
         assert!(
             read(&folder.path().join("notify-send.args"))
                 .contains(&format!("[{}]", "x".repeat(MAX_TEXT_LEN)))
@@ -180,7 +174,8 @@ mod tests {
         let command = ["hook", "a b", "$(id)"].map(String::from);
         let details = [("KIETOP_TITLE", "neon; $(id)\ntwo".to_owned())];
 
-        let run = notifier(folder.path(), &[]).run_command(&command, &details);
+        let with_hook = notifier(folder.path(), &[]);
+        let run = on_blocking_pool(move || with_hook.run_command(&command, &details));
 
         assert_eq!(run, Ok(()));
         assert_eq!(read(&folder.path().join("hook.args")), "[a b]\n[$(id)]\n");

@@ -48,16 +48,10 @@ pub fn read_small(path: &Path, max_bytes: u64, symlinks: Symlinks) -> io::Result
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::{fs, os::unix::fs::symlink, process::Command};
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
 
-    use super::*;
-
-    /// Runs a command, because rustix has no such call on macOS.
-    pub(in crate::adapters) fn make_fifo(path: &Path) {
-        let made = Command::new("mkfifo").arg(path).status().unwrap();
-        assert!(made.success());
-    }
+    use super::{test_support::make_fifo, *};
 
     #[test]
     fn only_regular_files_within_the_limit_are_read() {
@@ -86,5 +80,17 @@ pub(super) mod tests {
             append.append(true).create(true);
             assert!(open(&path(name), &mut append, Symlinks::Refuse).is_err());
         }
+    }
+}
+
+/// Helpers for tests of files.
+#[cfg(test)]
+pub(super) mod test_support {
+    use std::{path::Path, process::Command};
+
+    /// Runs a command, because rustix has no such call on macOS.
+    pub(in crate::adapters) fn make_fifo(path: &Path) {
+        let made = Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
     }
 }

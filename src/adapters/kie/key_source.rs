@@ -6,7 +6,7 @@ use std::{fmt, fs::File, io::Read as _, path::Path, process::Stdio, sync::Arc, t
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-    process::{Child, Command},
+    process::Child,
     sync::{Mutex, OnceCell},
     task, time,
 };
@@ -14,7 +14,7 @@ use tokio::{
 use super::key::ApiKey;
 use crate::{
     adapters::{
-        command::{self, SearchPath},
+        command::{ProcessGroup, SearchPath},
         regular_file::{self, Symlinks},
     },
     domain::{
@@ -178,20 +178,15 @@ async fn run_key_command(command_line: &[String]) -> Result<Vec<u8>, String> {
     };
     let mut command = programs.sandboxed_command(&program);
     command.args(arguments).stdout(Stdio::piped());
-    let mut child = Command::from(command)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("cannot be started: {error}"))?;
-    let group = CommandGroup(child.id());
-    let outcome = time::timeout(COMMAND_TIMEOUT, read_first_line(&mut child)).await;
-    drop(group);
-    match outcome {
-        Ok(line) => line,
-        Err(_elapsed) => Err(format!(
-            "printed nothing within {}s",
-            COMMAND_TIMEOUT.as_secs()
-        )),
-    }
+    let mut group =
+        ProcessGroup::spawn(command).map_err(|error| format!("cannot be started: {error}"))?;
+    let outcome = time::timeout(COMMAND_TIMEOUT, read_first_line(&mut group.child)).await;
+    // Also what it left in the background.
+    group.kill();
+    outcome.unwrap_or_else(|_elapsed| {
+        let seconds = COMMAND_TIMEOUT.as_secs();
+        Err(format!("printed nothing within {seconds}s"))
+    })
 }
 
 /// Returns the first line of a child's output, without waiting for its children to close the pipe.
@@ -210,17 +205,6 @@ async fn read_first_line(child: &mut Child) -> Result<Vec<u8>, String> {
         Ok(Ok(status)) if !status.success() => Err(format!("failed ({status})")),
         Ok(Ok(_)) | Err(_) => Ok(line),
         Ok(Err(error)) => Err(format!("failed: {error}")),
-    }
-}
-
-/// Guard that kills a command's process group on drop.
-struct CommandGroup(Option<u32>);
-
-impl Drop for CommandGroup {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            command::kill_group(leader);
-        }
     }
 }
 
@@ -249,7 +233,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
     use super::*;
-    use crate::adapters::command::tests::{assert_gone, with_canary_key};
+    use crate::adapters::command::test_support::{assert_gone, with_canary_key};
     use crate::domain::api_origin::ApiOrigin;
 
     fn command(command_line: &[&str]) -> KeySource {

@@ -370,7 +370,7 @@ fn unescape_label(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::regular_file::tests::make_fifo;
+    use crate::adapters::regular_file::test_support::make_fifo;
 
     fn id(text: &str) -> TaskId {
         TaskId::parse(text).unwrap()
