@@ -9,6 +9,7 @@ mod empty;
 mod footer;
 mod header;
 mod layout;
+mod line_fit;
 mod list;
 mod overlay;
 mod painter;

@@ -1,10 +1,11 @@
 //! The two bottom lines: the message line and the key hints.
 
-use ratatui::buffer::Buffer;
+use ratatui::{buffer::Buffer, text::Line};
 
 use super::{
     banner::banner,
     header,
+    line_fit::{self, LinePiece, line_width},
     painter::{Painter, cell_count},
     render_context::RenderContext,
     text_input,
@@ -77,16 +78,17 @@ fn draw_downloads(painter: &mut Painter<'_>, message_end: u16, ctx: &RenderConte
     else {
         return;
     };
-    let right = painter.width().saturating_sub(1);
     let dot = format!(" {} ", ctx.theme.glyphs().dot);
-    let mut parts = format::total_progress(&all);
-    while !parts.is_empty() {
-        let text = parts.join(&dot);
-        if message_end + cell_count(&text) <= right {
-            painter.text_ending_at(right, 0, &text, ctx.style(Role::Busy));
-            return;
-        }
-        parts.pop();
+    let parts = format::total_progress(&all);
+    let forms = (1..=parts.len()).rev().map(|count| {
+        let parts = parts.get(..count).unwrap_or_default();
+        ctx.span(parts.join(&dot), Role::Busy).into()
+    });
+    let right = painter.width().saturating_sub(1);
+    let progress = LinePiece::with_forms(0, forms.collect());
+    let fitted = line_fit::fit(vec![progress], right.saturating_sub(message_end));
+    if let Some(line) = fitted.first().and_then(LinePiece::line) {
+        painter.line(right.saturating_sub(line_width(line)), 0, line);
     }
 }
 
@@ -119,21 +121,13 @@ fn draw_filter_help(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &F
         painter.text(1, 0, &text, ctx.theme.severity_style(message.severity));
         return;
     }
-    let hint = |action| KeyHint::for_action(action, KeyContext::Filter, ctx);
-    let hints = [
-        hint(Action::Accept).map(|hint| hint.with_word("apply")),
-        hint(Action::Back).map(|hint| hint.with_word("clear")),
-    ];
-    let mut x = 1;
-    for hint in hints.into_iter().flatten() {
-        x = hint.draw(painter, x, ctx) + 2;
-    }
-    for example in FILTER_EXAMPLES {
-        if x + cell_count(example) + 1 > painter.width() {
-            break;
-        }
-        x = painter.text(x, 0, example, ctx.style(Role::Muted)) + 2;
-    }
+    let hints = [(Action::Accept, "apply"), (Action::Back, "clear")];
+    let hints = hints.into_iter().filter_map(|(action, word)| {
+        let hint = KeyHint::for_action(action, KeyContext::Filter, ctx)?;
+        Some(hint.with_word(word).into_piece(0, ctx))
+    });
+    let examples = FILTER_EXAMPLES.map(|text| LinePiece::new(1, ctx.span(text, Role::Muted)));
+    line_fit::draw(painter, 0, hints.chain(examples).collect(), ctx);
 }
 
 /// Examples of filter terms, the most useful first.
@@ -162,25 +156,18 @@ fn draw_hints(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
     } else {
         &[Action::Help, Action::Quit]
     };
-    let hint = |action: &Action| KeyHint::for_action(*action, context, ctx);
-    let tail: Vec<_> = pinned.iter().filter_map(hint).collect();
-    let tail_width: u16 = tail.iter().map(|hint| hint.width() + 2).sum();
-    let end = (painter.width() + 1).saturating_sub(tail_width);
-    let mut x = end;
-    for hint in tail {
-        x = hint.draw(painter, x, ctx) + 2;
-    }
-    let mut x = 1;
-    for action in keymap::footer(context) {
-        if pinned.contains(action) || is_unavailable(*action, ctx) {
-            continue;
-        }
-        let Some(hint) = hint(action) else { continue };
-        if x + hint.width() + 2 > end {
-            break;
-        }
-        x = hint.draw(painter, x, ctx) + 2;
-    }
+    let shown = keymap::footer(context).iter();
+    let shown = shown.filter(|action| !pinned.contains(action) && !is_unavailable(**action, ctx));
+    let piece = |action: &Action, rank| {
+        let hint = KeyHint::for_action(*action, context, ctx)?;
+        Some(hint.into_piece(rank, ctx))
+    };
+    let pieces = shown.filter_map(|action| piece(action, 1)).chain(
+        pinned
+            .iter()
+            .filter_map(|action| Some(piece(action, 0)?.at_right())),
+    );
+    line_fit::draw(painter, 0, pieces.collect(), ctx);
 }
 
 /// Reports whether an action has no target or would be rejected.
@@ -239,9 +226,13 @@ impl KeyHint {
         cell_count(&self.key) + 1 + cell_count(&self.word)
     }
 
-    /// Draws the hint in the first row and returns the column after it.
-    pub(super) fn draw(&self, painter: &mut Painter<'_>, x: u16, ctx: &RenderContext<'_>) -> u16 {
-        self.draw_at(painter, x, 0, ctx)
+    pub(super) fn into_piece(self, rank: u8, ctx: &RenderContext<'_>) -> LinePiece<'static> {
+        let line = Line::from(vec![
+            ctx.span(self.key, Role::Key),
+            " ".into(),
+            ctx.span(self.word, Role::Muted),
+        ]);
+        LinePiece::new(rank, line).target(HitTarget::Hint(self.action))
     }
 
     /// Draws the hint and returns the column after it.

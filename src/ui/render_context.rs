@@ -1,10 +1,11 @@
 //! The input shared by all parts of a frame, and the result of drawing it.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use ratatui::{
     layout::{Position, Rect},
     style::Style,
+    text::Span,
 };
 
 use super::{
@@ -88,6 +89,10 @@ impl RenderContext<'_> {
 
     pub(super) fn style(&self, role: Role) -> Style {
         self.theme.style(role)
+    }
+
+    pub(super) fn span<'t>(&self, text: impl Into<Cow<'t, str>>, role: Role) -> Span<'t> {
+        Span::styled(text, self.style(role))
     }
 
     /// Returns the name of an action's key as drawn, or "" if none is bound.

@@ -23,19 +23,13 @@ pub fn window_title(state: &State, theme: &Theme) -> Option<String> {
         wall: Timestamp::UNIX_EPOCH,
         mono: Mono::default(),
     };
-    let counts = state.list().counts();
     let mut title = "kietop".to_owned();
     let name = &state.settings().name;
     if !name.is_empty() {
         title.push(' ');
         title.push_str(name);
     }
-    for (count, status) in [
-        (counts.generating, Status::Generating),
-        (counts.ready, Status::Ready),
-        (counts.rescued, Status::CallbackFailed),
-        (counts.failed, Status::CreateFailed),
-    ] {
+    for (count, status, _) in status_counts(state) {
         if count > 0 {
             let glyph = theme.status_style(status, fixed_time).glyph;
             // Writing into a `String` cannot fail.
@@ -43,4 +37,15 @@ pub fn window_title(state: &State, theme: &Theme) -> Option<String> {
         }
     }
     Some(title)
+}
+
+/// Returns the counts of the header and the title, each with the status and the word it stands for.
+pub(super) fn status_counts(state: &State) -> [(usize, Status, &'static str); 4] {
+    let counts = state.list().counts();
+    [
+        (counts.generating, Status::Generating, "generating"),
+        (counts.ready, Status::Ready, "ready"),
+        (counts.rescued, Status::CallbackFailed, "no callback"),
+        (counts.failed, Status::GenerationFailed, "failed"),
+    ]
 }
