@@ -48,6 +48,7 @@ pub struct ScreenLayout {
     pub rows: Rect,
     /// The details beside or below the list.
     pub detail: Rect,
+    /// A row of its own, or that of the rule.
     pub stats: Rect,
     /// The line between body and footer.
     pub rule: Rect,
@@ -93,11 +94,12 @@ pub fn screen_layout(size: (u16, u16)) -> ScreenLayout {
     let message = splitter.take_bottom(1);
     let rule = splitter.take_bottom(u16::from(has_rule));
     let body = splitter.0;
-    let stats = splitter.take_bottom(match (height, width_class) {
-        (0..30, _) | (_, WidthClass::Minimal) => 0,
-        (30.., WidthClass::Narrow | WidthClass::Medium) => 3,
-        (30.., WidthClass::Wide) => 4,
-    });
+    let has_stats = height >= 30 && width_class > WidthClass::Minimal;
+    let stats = match (has_stats, is_boxed) {
+        (false, _) => Rect::default(),
+        (true, false) => rule,
+        (true, true) => splitter.take_bottom(1),
+    };
     let detail = match detail_placement {
         DetailPlacement::Hidden => splitter.take_bottom(0),
         DetailPlacement::Compact => splitter.take_bottom(4),
@@ -149,10 +151,10 @@ fn side_width(width: u16) -> u16 {
 }
 
 /// Splits strips off a rectangle.
-struct AreaSplitter(Rect);
+pub(super) struct AreaSplitter(pub(super) Rect);
 
 impl AreaSplitter {
-    fn take_top(&mut self, rows: u16) -> Rect {
+    pub(super) fn take_top(&mut self, rows: u16) -> Rect {
         let rows = rows.min(self.0.height);
         let strip = Rect {
             height: rows,
@@ -198,8 +200,11 @@ mod tests {
                     layout.tabs,
                     layout.list,
                     layout.detail,
-                    layout.stats,
-                    layout.rule,
+                    if layout.is_boxed {
+                        layout.stats
+                    } else {
+                        layout.rule
+                    },
                     layout.message,
                     layout.hints,
                 ];
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn layout_breakpoints_are_right() {
-        assert_eq!(list_rows(120, 36), 25);
+        assert_eq!(list_rows(120, 36), 28);
         assert_eq!(list_rows(80, 24), 10);
         assert_eq!(list_rows(60, 18), 10);
         assert_eq!(list_rows(23, 18), 0);

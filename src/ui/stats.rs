@@ -1,73 +1,70 @@
-//! The statistics strip: durations of recently finished tasks, and today's results.
+//! The statistics line: today's results, and the run times of recently finished tasks.
 
 use std::time::Duration;
 
-use ratatui::buffer::Buffer;
+use ratatui::{buffer::Buffer, style::Style, text::Line};
 
 use super::{
-    painter::{FrameTitle, Painter, cell_count, inner_area},
+    layout::WidthClass,
+    line_fit::{self, LinePiece},
+    painter::Painter,
     render_context::RenderContext,
     theme::Role,
 };
-use crate::domain::{
-    estimate::MAX_SAMPLES,
-    status::Tab,
-    task::{CallbackStatus, TaskState},
+use crate::{
+    domain::{
+        estimate::MAX_SAMPLES,
+        status::{Status, Tab},
+        task::{CallbackStatus, TaskState},
+    },
+    messages::format,
 };
-use crate::messages::format;
 
 /// The maximum number of today's tasks that are counted, so that a busy day does not make frames
 /// slower. The line says when it is reached.
 const MAX_COUNTED: usize = 200;
 
-/// The possible widths of a histogram class, in seconds.
-const CLASS_WIDTHS: [u64; 12] = [2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200];
-
-/// The maximum number of histogram classes; the last includes all longer times.
-const MAX_CLASSES: usize = 5;
-
+/// Draws the line, over the rule above the footer where parts have no frames.
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
-    let area = ctx.layout.stats;
-    if area.height == 0 {
+    let mut painter = Painter::new(buffer, ctx.layout.stats);
+    if painter.height() == 0 {
         return;
     }
+    let today = today_counts(ctx).map(padded);
+    let mut pieces = vec![LinePiece::with_forms(1, today.into())];
+    pieces.extend(absence_summary(ctx).map(|line| LinePiece::new(2, padded(line))));
     let recent = ctx.state.list().run_times().recent();
-    let title = match recent.len() {
-        0 => "Durations of finished tasks".to_owned(),
-        1 => "Duration of the one finished task".to_owned(),
-        count if area.width < 100 => format!("Last {count} durations"),
-        count => format!("Durations of the last {count} finished tasks"),
-    };
-    let figures = summary_text(ctx);
-    let frame_title = FrameTitle {
-        title: &title,
-        right: &figures,
-        ..FrameTitle::default()
-    };
-    let inner = if ctx.layout.is_boxed {
-        Painter::new(buffer, area).frame(&frame_title, ctx.theme);
-        inner_area(area)
-    } else {
-        let mut painter = Painter::new(buffer, area);
-        painter.rule(0, 0, &frame_title, ctx.theme);
-        ratatui::layout::Rect {
-            y: area.y + 1,
-            height: area.height - 1,
-            ..area
-        }
-    };
-    let mut painter = Painter::new(buffer, inner);
-    draw_durations(&mut painter, &recent, ctx);
-    draw_today_counts(&mut painter, ctx);
+    let sparklines = [MAX_SAMPLES, MAX_SAMPLES / 2].map(|count| {
+        let skipped = recent.len().saturating_sub(count);
+        let text = sparkline(recent.get(skipped..).unwrap_or_default(), ctx);
+        padded(ctx.span(text, Role::Busy).into())
+    });
+    if !recent.is_empty() && ctx.layout.width_class >= WidthClass::Medium {
+        pieces.push(LinePiece::with_forms(3, sparklines.into()).at_right());
+    }
+    let figures = summary_figures(ctx);
+    let figures = (1..=figures.len()).rev().map(|count| {
+        let text = figures.get(..count).unwrap_or_default().join("  ");
+        padded(ctx.span(text, Role::Muted).into())
+    });
+    pieces.push(LinePiece::with_forms(0, figures.collect()).at_right());
+    line_fit::draw(&mut painter, 0, pieces, ctx);
 }
 
-/// Summarises the last finished tasks: "p50 5m09s  p95 7m40s  success 91%".
-fn summary_text(ctx: &RenderContext<'_>) -> String {
+/// Adds a blank cell at both ends; the style of a rule does not shine through.
+fn padded(mut line: Line<'static>) -> Line<'static> {
+    line.spans.insert(0, " ".into());
+    line.push_span(" ");
+    line.style(Style::reset())
+}
+
+/// Summarises the last finished tasks: "p50 5m09s", "p95 7m40s", "success 91%".
+fn summary_figures(ctx: &RenderContext<'_>) -> Vec<String> {
     let estimate = &ctx.estimate;
-    let mut parts = Vec::new();
+    let mut figures = Vec::new();
     if estimate.samples > 0 {
-        parts.push(format!("p50 {}", format::run_time(estimate.median)));
-        parts.push(format!("p95 {}", format::run_time(estimate.late)));
+        figures.push(format!("p50 {}", format::run_time(estimate.median)));
+        figures.push(format!("p95 {}", format::run_time(estimate.late)));
     }
     let mut finished = 0;
     let mut succeeded = 0;
@@ -76,72 +73,31 @@ fn summary_text(ctx: &RenderContext<'_>) -> String {
         succeeded += usize::from(watched.task.state().videos().next().is_some());
     }
     let percent = (succeeded * 100_usize).checked_div(finished);
-    parts.extend(percent.map(|percent| format!("success {percent}%")));
-    parts.join("  ")
+    figures.extend(percent.map(|percent| format!("success {percent}%")));
+    figures
 }
 
-/// Draws the run times as a sparkline, then as a histogram.
-fn draw_durations(painter: &mut Painter<'_>, recent: &[Duration], ctx: &RenderContext<'_>) {
-    let muted = ctx.style(Role::Muted);
-    let classes = DurationHistogram::new(recent);
-    painter.text(1, 0, classes.unit, muted);
-    let Some(longest) = recent.iter().max().filter(|longest| !longest.is_zero()) else {
-        painter.text(10, 0, "none yet", muted);
-        return;
-    };
+/// Draws run times as bars of a height relative to the longest.
+fn sparkline(times: &[Duration], ctx: &RenderContext<'_>) -> String {
+    let longest = times.iter().max().map_or(1, |time| time.as_millis().max(1));
     let steps = ctx.theme.glyphs().sparkline;
-    for (x, time) in (10..).zip(recent) {
-        let step = time.as_millis() * 7 / longest.as_millis().max(1);
-        let glyph = usize::try_from(step)
-            .ok()
-            .and_then(|step| steps.get(step))
-            .copied()
-            .unwrap_or(" ");
-        painter.repeat(x, 0, 1, glyph, ctx.style(Role::Busy));
-    }
-    let start = u16::try_from(MAX_SAMPLES)
-        .unwrap_or(u16::MAX)
-        .saturating_add(16);
-    let labels: u16 = classes
-        .counts
-        .iter()
-        .map(|(label, _)| cell_count(label) + 4)
-        .sum();
-    let room = painter.width().saturating_sub(start + labels + 1);
-    let total: usize = classes.counts.iter().map(|(_, count)| count).sum();
-    if room < 8 || total == 0 {
-        return;
-    }
-    let scale = |count: usize| {
-        let share = count * usize::from(room) / total;
-        let cells = share.min(count).max(usize::from(count > 0));
-        u16::try_from(cells).unwrap_or(u16::MAX)
+    let glyph = |time: &Duration| {
+        let step = usize::try_from(time.as_millis() * 7 / longest).ok()?;
+        steps.get(step).copied()
     };
-    let glyphs = ctx.theme.glyphs();
-    let mut x = start;
-    for (label, count) in &classes.counts {
-        let at = painter.text(x, 0, label, ctx.style(Role::Text));
-        let at = painter.text(at + 1, 0, glyphs.bar_start, muted);
-        let bar = scale(*count);
-        painter.repeat(at, 0, bar, glyphs.bar, ctx.style(Role::Busy));
-        x = at + bar + 2;
-    }
+    times.iter().filter_map(glyph).collect()
 }
 
-fn draw_today_counts(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
+/// Counts the tasks that finished today, by result: with words, then with glyphs.
+fn today_counts(ctx: &RenderContext<'_>) -> [Line<'static>; 2] {
     let zone = &ctx.state.settings().time_zone;
     let now = ctx.now.wall.to_zoned_datetime(zone.clone());
     let midnight = now
         .start_of_day()
         .map_or(ctx.now.wall, |start| start.timestamp());
     let (mut total, mut ready, mut without_callback, mut failed) = (0, 0, 0, 0);
-    let finished = ctx
-        .state
-        .list()
-        .finished()
-        .take(MAX_COUNTED)
-        .take_while(|(at, _)| *at >= midnight);
-    for (_, watched) in finished {
+    let finished = ctx.state.list().finished().take(MAX_COUNTED);
+    for (_, watched) in finished.take_while(|(at, _)| *at >= midnight) {
         total += 1;
         match watched.task.state() {
             TaskState::Succeeded {
@@ -156,154 +112,40 @@ fn draw_today_counts(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
             | TaskState::Unrecognised => {}
         }
     }
-    let label = if total == MAX_COUNTED {
-        "last 200"
-    } else {
-        "today"
+    let label = match total {
+        0 => "today  nothing finished yet",
+        MAX_COUNTED => "last 200",
+        _ => "today",
     };
-    painter.text(1, 1, label, ctx.style(Role::Muted));
-    if total == 0 {
-        painter.text(10, 1, "nothing finished yet", ctx.style(Role::Muted));
-        return;
+    let mut words = Line::from(ctx.span(label, Role::Muted));
+    let mut glyphs = words.clone();
+    let counts = [
+        (ready, Status::Ready, " ready"),
+        (without_callback, Status::CallbackFailed, " no callback"),
+        (failed, Status::GenerationFailed, " failed"),
+    ];
+    for (count, status, word) in counts.into_iter().filter(|_| total > 0) {
+        let style = ctx.theme.status_style(status, ctx.now);
+        let role = if count == 0 { Role::Muted } else { style.role };
+        glyphs.push_span(ctx.span(format!(" {}{count}", style.glyph), role));
+        words.push_span(ctx.span(format!("  {count}"), role));
+        words.push_span(ctx.span(word, Role::Muted));
     }
-    let mut x = 10;
-    for (count, word, role) in [
-        (ready, "ready", Role::Ok),
-        (without_callback, "no callback", Role::Warn),
-        (failed, "failed", Role::Error),
-    ] {
-        let role = if count == 0 { Role::Muted } else { role };
-        x = painter.text(x, 1, &count.to_string(), ctx.style(role));
-        x = painter.text(x + 1, 1, word, ctx.style(Role::Muted)) + 2;
-    }
-    draw_absence_summary(painter, x + 2, ctx);
+    [words, glyphs]
 }
 
-/// Draws the results since the user was last here, if there is room.
-fn draw_absence_summary(painter: &mut Painter<'_>, x: u16, ctx: &RenderContext<'_>) {
-    let summary = ctx.state.absence_summary(ctx.now);
-    let Some(summary) = summary.filter(|summary| !summary.is_empty()) else {
-        return;
-    };
+/// Returns the results since the user was last here, if there are some.
+fn absence_summary(ctx: &RenderContext<'_>) -> Option<Line<'static>> {
+    let summary = ctx.state.absence_summary(ctx.now)?;
     let lead = format!("since you left ({}):", format::format_age(summary.duration));
-    let parts: Vec<_> = summary
-        .parts()
-        .map(|(count, word, tab)| (format!("+{count} {word}"), tab))
-        .collect();
-    let width = parts.iter().fold(cell_count(&lead), |width, (text, _)| {
-        width + 1 + cell_count(text)
-    });
-    if x + width + 1 > painter.width() {
-        return;
-    }
-    let mut x = painter.text(x, 1, &lead, ctx.style(Role::Muted));
-    for (text, tab) in parts {
+    let mut line = Line::from(ctx.span(lead, Role::Muted));
+    for (count, word, tab) in summary.parts() {
         let role = match tab {
             Tab::Ready => Role::Ok,
             Tab::Failed => Role::Error,
             Tab::All | Tab::Active | Tab::Rescued | Tab::Expiring => Role::Warn,
         };
-        x = painter.text(x + 1, 1, &text, ctx.style(role));
+        line.push_span(ctx.span(format!(" +{count} {word}"), role));
     }
-}
-
-/// Run times counted in classes of equal width.
-struct DurationHistogram {
-    /// The unit of the labels: "seconds", "minutes", "hours".
-    unit: &'static str,
-    /// The lower bound and the count of each class.
-    counts: Vec<(String, usize)>,
-}
-
-impl DurationHistogram {
-    /// Chooses the finest class width with which five classes include 95 % of the times; at least a
-    /// minute from two minutes on, at least an hour from two hours on.
-    fn new(times: &[Duration]) -> Self {
-        let mut sorted: Vec<_> = times.iter().map(Duration::as_secs).collect();
-        sorted.sort_unstable();
-        let shortest = sorted.first().copied().unwrap_or_default();
-        let p95 = sorted
-            .get((sorted.len() * 95).div_ceil(100).saturating_sub(1))
-            .copied()
-            .unwrap_or_default();
-        let classes = u64::try_from(MAX_CLASSES).unwrap_or(u64::MAX);
-        let step = CLASS_WIDTHS
-            .into_iter()
-            .find(|step| {
-                let suits_unit = (*step >= 60 || p95 < 120) && (*step >= 3_600 || p95 < 7_200);
-                suits_unit && p95 / step - shortest / step < classes
-            })
-            .unwrap_or(86_400);
-        let (unit, seconds) = match step {
-            0..60 => ("seconds", 1),
-            60..3_600 => ("minutes", 60),
-            3_600.. => ("hours", 3_600),
-        };
-        let first = shortest / step;
-        let longest = sorted.last().copied().unwrap_or_default();
-        let classes = (longest / step - first + 1).min(classes);
-        let mut counts: Vec<_> = (0..classes)
-            .map(|class| {
-                let is_open = class + 1 == classes && longest / step > first + class;
-                let label = (first + class) * step / seconds;
-                (format!("{label}{}", if is_open { "+" } else { "" }), 0)
-            })
-            .collect();
-        for time in sorted {
-            let class = (time / step - first).min(classes - 1);
-            if let Some((_, count)) = usize::try_from(class)
-                .ok()
-                .and_then(|class| counts.get_mut(class))
-            {
-                *count += 1;
-            }
-        }
-        Self { unit, counts }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn classes(seconds: &[u64]) -> (&'static str, Vec<(String, usize)>) {
-        let times: Vec<_> = seconds.iter().copied().map(Duration::from_secs).collect();
-        let DurationHistogram { unit, counts } = DurationHistogram::new(&times);
-        (unit, counts)
-    }
-
-    fn counted(counts: &[(&str, usize)]) -> Vec<(String, usize)> {
-        counts
-            .iter()
-            .map(|(label, count)| ((*label).to_owned(), *count))
-            .collect()
-    }
-
-    #[test]
-    fn histogram_bins_suit_the_times() {
-        assert_eq!(
-            classes(&[250, 290, 310, 330, 420, 500]),
-            (
-                "minutes",
-                counted(&[("4", 2), ("5", 2), ("6", 0), ("7", 1), ("8", 1)])
-            )
-        );
-        assert_eq!(
-            classes(&[21, 24, 33]),
-            ("seconds", counted(&[("20", 2), ("25", 0), ("30", 1)]))
-        );
-        assert_eq!(classes(&[]).1.len(), 1);
-        assert_eq!(classes(&[0, u64::MAX]).1.len(), MAX_CLASSES);
-    }
-
-    #[test]
-    fn the_last_bin_takes_all_longer_times() {
-        let mut times = vec![300; 40];
-        times.extend([260, 9_000]);
-
-        let (unit, counts) = classes(&times);
-
-        assert_eq!(unit, "minutes");
-        assert!(counts.last().is_some_and(|(label, _)| label.ends_with('+')));
-    }
+    (!summary.is_empty()).then_some(line)
 }
