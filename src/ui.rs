@@ -116,7 +116,7 @@ fn draw_list(buffer: &mut Buffer, ctx: &RenderContext<'_>) -> DrawResult {
     let areas = &ctx.layout;
     if areas.rule.height > 0 {
         let mut painter = Painter::new(buffer, areas.rule);
-        painter.rule(0, 0, &FrameTitle::default(), ctx.theme);
+        painter.rule(0, &FrameTitle::default(), ctx.theme);
     }
     if ctx.state.list().is_empty() {
         empty::draw(buffer, ctx);

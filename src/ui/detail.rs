@@ -12,7 +12,7 @@ mod saved_files;
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use super::{
-    layout::WidthClass,
+    layout::{AreaSplitter, WidthClass},
     painter::{FrameTitle, Painter, cell_count, inner_area},
     render_context::{DrawResult, RenderContext},
 };
@@ -61,7 +61,8 @@ pub(super) fn draw_side(buffer: &mut Buffer, ctx: &RenderContext<'_>) -> DrawRes
 
 /// Draws the details below the list.
 pub(super) fn draw_below(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
-    let (title_area, area) = split_top(ctx.layout.detail);
+    let mut area = AreaSplitter(ctx.layout.detail);
+    let title_area = area.take_top(1);
     let hint = enter_hint(ctx);
     let mut title = "Detail".to_owned();
     if let Some(watched) = ctx.state.selected() {
@@ -74,9 +75,9 @@ pub(super) fn draw_below(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
         right: &hint,
         ..FrameTitle::default()
     };
-    Painter::new(buffer, title_area).rule(0, 0, &frame_title, ctx.theme);
+    Painter::new(buffer, title_area).rule(0, &frame_title, ctx.theme);
     if let Some(watched) = ctx.state.selected() {
-        let mut painter = Painter::new(buffer, area);
+        let mut painter = Painter::new(buffer, area.0);
         let lines =
             compact::below_lines(watched, ctx, painter.width(), usize::from(painter.height()));
         draw_lines(&mut painter, &lines);
@@ -85,10 +86,11 @@ pub(super) fn draw_below(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
 
 /// Draws the details in a few lines below the list.
 pub(super) fn draw_compact(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
-    let (title_area, area) = split_top(ctx.layout.detail);
-    Painter::new(buffer, title_area).rule(0, 0, &FrameTitle::default(), ctx.theme);
+    let mut area = AreaSplitter(ctx.layout.detail);
+    let title_area = area.take_top(1);
+    Painter::new(buffer, title_area).rule(0, &FrameTitle::default(), ctx.theme);
     if let Some(watched) = ctx.state.selected() {
-        let mut painter = Painter::new(buffer, area);
+        let mut painter = Painter::new(buffer, area.0);
         let lines = compact::compact_lines(watched, ctx, painter.width());
         draw_lines(&mut painter, &lines);
     }
@@ -106,7 +108,9 @@ pub(super) fn draw_full(
     let inner = if is_boxed {
         inner_area(area)
     } else {
-        split_top(area).1
+        let mut inner = AreaSplitter(area);
+        inner.take_top(1);
+        inner.0
     };
     let (inner, result) = match page {
         DetailPage::Info => preview::draw(buffer, inner, ctx),
@@ -151,11 +155,11 @@ pub(super) fn draw_full(
     let right = if is_boxed {
         painter.frame(&frame_title, ctx.theme)
     } else {
-        painter.rule(0, 0, &frame_title, ctx.theme)
+        painter.rule(0, &frame_title, ctx.theme)
     };
     register_pages(right, page, ctx);
     if ctx.layout.rule.height > 0 && !is_boxed {
-        Painter::new(buffer, ctx.layout.rule).rule(0, 0, &FrameTitle::default(), ctx.theme);
+        Painter::new(buffer, ctx.layout.rule).rule(0, &FrameTitle::default(), ctx.theme);
     }
     let mut painter = Painter::new(buffer, inner);
     draw_lines(
@@ -198,19 +202,4 @@ fn enter_hint(ctx: &RenderContext<'_>) -> String {
         .map_or_else(String::new, |(key, _)| {
             format!("{} full screen", ctx.theme.key_name(key))
         })
-}
-
-/// Splits off the first row.
-fn split_top(area: Rect) -> (Rect, Rect) {
-    let first = area.height.min(1);
-    let top = Rect {
-        height: first,
-        ..area
-    };
-    let rest = Rect {
-        y: area.y + first,
-        height: area.height - first,
-        ..area
-    };
-    (top, rest)
 }

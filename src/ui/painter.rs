@@ -1,9 +1,12 @@
 //! Drawing primitives that are clipped to one area of the screen.
-//!
-//! Ratatui's widgets would need more allocations for the same cells, and some panic outside the
-//! buffer.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::Style,
+    text::Line,
+    widgets::{Block, Borders, Widget as _},
+};
 
 use super::theme::{Role, Theme};
 use crate::messages::format;
@@ -73,18 +76,6 @@ impl<'a> Painter<'a> {
         x
     }
 
-    /// Writes a glyph of one cell several times.
-    pub(crate) fn repeat(&mut self, x: u16, y: u16, times: u16, glyph: &'static str, style: Style) {
-        if y >= self.area.height {
-            return;
-        }
-        for x in x..x.saturating_add(times).min(self.area.width) {
-            if let Some(cell) = self.buffer.cell_mut((self.area.x + x, self.area.y + y)) {
-                cell.set_symbol(glyph).set_style(style);
-            }
-        }
-    }
-
     /// Clears the area.
     ///
     /// A wide character that extends into the area from the left is replaced too: the terminal
@@ -119,80 +110,43 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Draws a horizontal line with a title in it at the left, and a text at the right where both
-    /// fit.
-    ///
-    /// Returns where the text at the right is; a place without columns when it is not there.
-    pub(crate) fn rule(
-        &mut self,
-        y: u16,
-        lead: u16,
-        frame_title: &FrameTitle<'_>,
-        theme: &Theme,
-    ) -> Rect {
-        let line = theme.style(frame_title.border_role());
-        self.repeat(
-            lead,
-            y,
-            self.width().saturating_sub(lead * 2),
-            theme.glyphs().horizontal,
-            line,
-        );
+    /// Draws a horizontal line with titles, and returns the area of the right one.
+    pub(crate) fn rule(&mut self, y: u16, titles: &FrameTitle<'_>, theme: &Theme) -> Rect {
+        Painter::new(self.buffer, self.row_area(y)).borders(Borders::TOP, titles, theme)
+    }
+
+    /// Draws a frame around the area, and returns the area of the right title.
+    pub(crate) fn frame(&mut self, titles: &FrameTitle<'_>, theme: &Theme) -> Rect {
+        self.borders(Borders::ALL, titles, theme)
+    }
+
+    /// Draws borders with titles in the upper one. The right title is drawn where both fit; else
+    /// the returned area is empty.
+    fn borders(&mut self, borders: Borders, titles: &FrameTitle<'_>, theme: &Theme) -> Rect {
+        Block::new()
+            .borders(borders)
+            .border_set(theme.glyphs().border)
+            .border_style(theme.style(titles.border_role()))
+            .render(self.area, self.buffer);
+        // Styles are patched: without a reset, that of the border would shine through.
+        let label = |role| Style::reset().patch(theme.style(role));
         let mut end = 0;
-        if !frame_title.title.is_empty() {
+        if !titles.title.is_empty() {
             let room = usize::from(self.width()).saturating_sub(6);
-            let title = format::fit_end(frame_title.title, room, theme.glyphs().ellipsis);
-            end = self.line_label(2, y, &title, theme.style(frame_title.title_role()));
+            let title = format::fit_end(titles.title, room, theme.glyphs().ellipsis);
+            end = self.text(2, 0, &format!(" {title} "), label(titles.title_role()));
         }
-        let tail = cell_count(frame_title.right);
-        let start = self.width().saturating_sub(4 + tail);
-        if tail > 0 && start > end {
-            self.line_label(start, y, frame_title.right, theme.style(Role::Muted));
-            return self.cells_area(start + 1, y, tail);
+        let width = cell_count(titles.right);
+        let start = self.width().saturating_sub(4 + width);
+        if width == 0 || start <= end {
+            return Rect::default();
         }
-        Rect::default()
-    }
-
-    /// Writes a text into a rule, with a space at both ends, and returns the column after it.
-    ///
-    /// The cells are reset first, because styles are patched and the rule's would shine through.
-    fn line_label(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
-        let end = x.saturating_add(cell_count(text)).saturating_add(2);
-        for x in x..end.min(self.area.width) {
-            if y < self.area.height
-                && let Some(cell) = self.buffer.cell_mut((self.area.x + x, self.area.y + y))
-            {
-                cell.reset();
-            }
-        }
-        self.text(x + 1, y, text, style);
-        end
-    }
-
-    /// Draws a frame around the area, and returns the position of the right title.
-    pub(crate) fn frame(&mut self, frame_title: &FrameTitle<'_>, theme: &Theme) -> Rect {
-        let line = theme.style(frame_title.border_role());
-        let (right, bottom) = (
-            self.width().saturating_sub(1),
-            self.height().saturating_sub(1),
-        );
-        let glyphs = theme.glyphs();
-        for y in 1..bottom {
-            self.repeat(0, y, 1, glyphs.vertical, line);
-            self.repeat(right, y, 1, glyphs.vertical, line);
-        }
-        self.repeat(1, bottom, right.saturating_sub(1), glyphs.horizontal, line);
-        let right_text = self.rule(0, 1, frame_title, theme);
-        let [top_left, top_right, bottom_left, bottom_right] = glyphs.corners;
-        self.repeat(0, 0, 1, top_left, line);
-        self.repeat(right, 0, 1, top_right, line);
-        self.repeat(0, bottom, 1, bottom_left, line);
-        self.repeat(right, bottom, 1, bottom_right, line);
-        right_text
+        self.text(start, 0, &format!(" {} ", titles.right), label(Role::Muted));
+        self.cells_area(start + 1, 0, width)
     }
 }
 
-/// The titles in the upper border of a frame.
+/// The titles in a rule or in the upper border of a frame.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FrameTitle<'a> {
     pub(crate) title: &'a str,

@@ -1,6 +1,6 @@
 //! The theme: a style for each role, and glyph and role for each status.
 
-use ratatui::style::Style;
+use ratatui::{style::Style, symbols::border};
 
 pub use crate::app::palette::{Role, ThemePalette};
 use crate::{
@@ -29,18 +29,11 @@ pub struct Glyphs {
     pub bar_rest: &'static str,
     /// The levels of a sparkline, lowest first.
     pub sparkline: [&'static str; 8],
-    /// The start of a histogram bar.
-    pub bar_start: &'static str,
-    /// One cell of a histogram bar.
-    pub bar: &'static str,
-    pub horizontal: &'static str,
-    pub vertical: &'static str,
     /// The mark of the sort column in ascending order.
     pub ascending: &'static str,
     /// The mark of the sort column in descending order.
     pub descending: &'static str,
-    /// Top left, top right, bottom left, bottom right.
-    pub corners: [&'static str; 4],
+    pub border: border::Set<'static>,
 }
 
 const UNICODE_GLYPHS: Glyphs = Glyphs {
@@ -50,13 +43,9 @@ const UNICODE_GLYPHS: Glyphs = Glyphs {
     bar_done: "▓",
     bar_rest: "▒",
     sparkline: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
-    bar_start: "▏",
-    bar: "█",
-    horizontal: "─",
-    vertical: "│",
     ascending: "▲",
     descending: "▼",
-    corners: ["┌", "┐", "└", "┘"],
+    border: border::PLAIN,
 };
 
 const ASCII_GLYPHS: Glyphs = Glyphs {
@@ -66,13 +55,18 @@ const ASCII_GLYPHS: Glyphs = Glyphs {
     bar_done: "#",
     bar_rest: ".",
     sparkline: ["_", ".", "-", "~", "=", "+", "*", "#"],
-    bar_start: "|",
-    bar: "#",
-    horizontal: "-",
-    vertical: "|",
     ascending: "^",
     descending: "v",
-    corners: ["+", "+", "+", "+"],
+    border: border::Set {
+        top_left: "+",
+        top_right: "+",
+        bottom_left: "+",
+        bottom_right: "+",
+        vertical_left: "|",
+        vertical_right: "|",
+        horizontal_top: "-",
+        horizontal_bottom: "-",
+    },
 };
 
 /// The spinner of a running task, one frame per second.

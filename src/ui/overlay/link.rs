@@ -69,7 +69,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, links: &ShownLi
         },
         focus: KeyboardFocus::Focused,
     };
-    painter.rule(0, 0, &frame_title, ctx.theme);
+    painter.rule(0, &frame_title, ctx.theme);
     let mut y = 1;
     if !is_tight {
         for line in &reason {
@@ -90,7 +90,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, links: &ShownLi
         focus: KeyboardFocus::Focused,
         ..FrameTitle::default()
     };
-    painter.rule(bottom, 0, &no_title, ctx.theme);
+    painter.rule(bottom, &no_title, ctx.theme);
     if !is_tight && let Some(hint) = KeyHint::for_action(Action::Back, KeyContext::Link, ctx) {
         hint.draw_at(&mut painter, 1, bottom.saturating_sub(1), ctx);
     }
