@@ -29,7 +29,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
         Painter::new(buffer, areas.list).frame(&frame_title, ctx.theme);
     }
     ctx.register(areas.list, || HitTarget::List);
-    let columns = ListColumns::new(areas.width_class, areas.rows.width);
+    let columns = ListColumns::new(areas.width_class);
     columns.draw_heads(&mut Painter::new(buffer, areas.column_heads), ctx);
     let mut painter = Painter::new(buffer, areas.rows);
     if ctx.state.shown().is_empty() && *ctx.state.loading() == ListLoading::Done {

@@ -15,139 +15,129 @@ use crate::{
         watched_task::WatchedTask,
     },
     messages::format,
-    ui::{layout::WidthClass, painter::Painter, render_context::RenderContext, theme::Role},
+    ui::{
+        layout::WidthClass,
+        painter::{Painter, cell_count},
+        render_context::RenderContext,
+        theme::Role,
+    },
 };
 
 /// The width of a progress bar in cells.
-const BAR_WIDTH: u16 = 6;
+const BAR_WIDTH: usize = 6;
 
-/// The positions of the columns; an absent column is `None`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ListColumns {
-    width_class: WidthClass,
-    mark: u16,
-    glyph: u16,
-    status: Option<ColumnSpan>,
-    title: ColumnSpan,
-    age_end: Option<u16>,
-    time: Option<ColumnSpan>,
-    link_end: Option<u16>,
-}
+/// The pieces of a cell, from left to right.
+type CellPieces<'a> = Vec<(Cow<'a, str>, Role)>;
 
-/// The cells of a column.
-#[derive(Debug, Clone, Copy)]
-struct ColumnSpan {
-    start: u16,
+/// Returns the value of a task for a column of the given width.
+type CellValue = for<'a> fn(&ListRow<'a>, usize) -> CellPieces<'a>;
+
+/// A column of the table.
+struct ListColumn {
+    heading: &'static str,
+    sort: SortColumn,
+    /// The cells that it takes; 0 for the rest of the row.
     width: u16,
+    value: CellValue,
+    is_at_right: bool,
 }
 
-impl ColumnSpan {
-    const fn end(self) -> u16 {
-        self.start + self.width
+impl ListColumn {
+    const fn left(heading: &'static str, sort: SortColumn, width: u16, value: CellValue) -> Self {
+        Self {
+            heading,
+            sort,
+            width,
+            value,
+            is_at_right: false,
+        }
+    }
+
+    const fn right(heading: &'static str, sort: SortColumn, width: u16, value: CellValue) -> Self {
+        Self {
+            is_at_right: true,
+            ..Self::left(heading, sort, width, value)
+        }
     }
 }
 
+const TITLE: ListColumn = ListColumn::left("TITLE", SortColumn::Title, 0, title_cell);
+const AGE: ListColumn = ListColumn::right("AGE", SortColumn::Age, 4, age_cell);
+
+const ALL_COLUMNS: [ListColumn; 5] = [
+    ListColumn::left("STATUS", SortColumn::Status, 15, status_cell),
+    TITLE,
+    AGE,
+    ListColumn::right("TOOK / LEFT", SortColumn::Took, 12, time_cell),
+    ListColumn::right("LINK", SortColumn::Link, 8, link_cell),
+];
+
+const NARROW_COLUMNS: [ListColumn; 4] = [
+    ListColumn::left("ST", SortColumn::Status, 5, short_status_cell),
+    TITLE,
+    AGE,
+    ListColumn::right("LEFT/LINK", SortColumn::Took, 9, time_or_link_cell),
+];
+
+const MINIMAL_COLUMNS: [ListColumn; 1] = [TITLE];
+
+/// The columns of a table.
+pub(super) struct ListColumns {
+    columns: &'static [ListColumn],
+    /// The position of the status glyph: after the mark, before the first column.
+    glyph: u16,
+}
+
 impl ListColumns {
-    /// Returns the columns for a table of the given width; the title takes the rest.
-    pub(super) fn new(width_class: WidthClass, width: u16) -> Self {
-        let edge = width.saturating_sub(1);
-        let title_to = |start: u16, end: u16| ColumnSpan {
-            start,
-            width: end.saturating_sub(start),
+    pub(super) const fn new(width_class: WidthClass) -> Self {
+        let (columns, glyph): (&[ListColumn], _) = match width_class {
+            WidthClass::Wide | WidthClass::Medium => (&ALL_COLUMNS, 2),
+            // The mark covers the pointer; the style still marks the selected row.
+            WidthClass::Narrow => (&NARROW_COLUMNS, 1),
+            WidthClass::Minimal => (&MINIMAL_COLUMNS, 1),
         };
-        match width_class {
-            WidthClass::Wide | WidthClass::Medium => {
-                let time = ColumnSpan {
-                    start: edge.saturating_sub(21),
-                    width: 12,
-                };
-                let age_end = time.start.saturating_sub(1);
-                Self {
-                    width_class,
-                    mark: 1,
-                    glyph: 2,
-                    status: Some(ColumnSpan {
-                        start: 4,
-                        width: 15,
-                    }),
-                    title: title_to(20, age_end.saturating_sub(5)),
-                    age_end: Some(age_end),
-                    time: Some(time),
-                    link_end: Some(edge),
-                }
-            }
-            WidthClass::Narrow => {
-                let time = ColumnSpan {
-                    start: edge.saturating_sub(9),
-                    width: 9,
-                };
-                let age_end = time.start.saturating_sub(1);
-                Self {
-                    width_class,
-                    // Covers the pointer; the style still marks the selected row.
-                    mark: 0,
-                    glyph: 1,
-                    status: Some(ColumnSpan { start: 3, width: 5 }),
-                    title: title_to(9, age_end.saturating_sub(5)),
-                    age_end: Some(age_end),
-                    time: Some(time),
-                    link_end: None,
-                }
-            }
-            WidthClass::Minimal => Self {
-                width_class,
-                mark: 0,
-                glyph: 1,
-                status: None,
-                title: title_to(3, edge),
-                age_end: None,
-                time: None,
-                link_end: None,
-            },
-        }
+        Self { columns, glyph }
+    }
+
+    /// Returns the columns of a table of that width, each with its first cell and its width. One
+    /// cell is blank after each.
+    fn placed(&self, table_width: u16) -> impl Iterator<Item = (&'static ListColumn, u16, u16)> {
+        let start = self.glyph + 2;
+        let fixed: u16 = self.columns.iter().map(|column| column.width + 1).sum();
+        let rest = table_width.saturating_sub(start + fixed);
+        let mut next = start;
+        self.columns.iter().map(move |column| {
+            let start = next;
+            let width = if column.width == 0 {
+                rest
+            } else {
+                column.width
+            };
+            next += width + 1;
+            (column, start, width)
+        })
     }
 
     pub(super) fn draw_heads(&self, painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
         let style = ctx.style(Role::Heading);
-        let (status, time) = match self.width_class {
-            WidthClass::Wide | WidthClass::Medium => ("STATUS", "TOOK / LEFT"),
-            WidthClass::Narrow | WidthClass::Minimal => ("ST", "LEFT/LINK"),
-        };
-        let arrow = if ctx.state.list_view().order.is_ascending() {
+        let order = ctx.state.list_view().order;
+        let arrow = if order.is_ascending() {
             ctx.theme.glyphs().ascending
         } else {
             ctx.theme.glyphs().descending
         };
-        let sort = ctx.state.list_view().order.column;
-        let from_left = [
-            (
-                self.status.map(|span| span.start),
-                status,
-                SortColumn::Status,
-            ),
-            (Some(self.title.start), "TITLE", SortColumn::Title),
-        ];
-        let from_right = [
-            (self.age_end, "AGE", SortColumn::Age),
-            (self.time.map(ColumnSpan::end), time, SortColumn::Took),
-            (self.link_end, "LINK", SortColumn::Link),
-        ];
-        let mut heads = Vec::with_capacity(5);
-        for (start, text, by) in from_left {
-            let Some(start) = start else { continue };
-            let end = painter.text(start, 0, text, style);
-            if by == sort {
-                painter.text(end, 0, arrow, style);
+        let mut heads = Vec::with_capacity(self.columns.len());
+        for (column, start, width) in self.placed(painter.width()) {
+            let mut start = start;
+            if column.is_at_right {
+                start = (start + width).saturating_sub(cell_count(column.heading));
             }
-            heads.push((start, end, by));
-        }
-        for (end, text, by) in from_right {
-            let Some(end) = end else { continue };
-            let start = painter.text_ending_at(end, 0, text, style);
-            if by == sort {
-                painter.text_ending_at(start, 0, arrow, style);
+            let end = painter.text(start, 0, column.heading, style);
+            if column.sort == order.column {
+                let at = if column.is_at_right { start - 1 } else { end };
+                painter.text(at, 0, arrow, style);
             }
-            heads.push((start, end, by));
+            heads.push((start, end, column.sort));
         }
         register_heads(painter, &heads, ctx);
     }
@@ -161,148 +151,61 @@ impl ListColumns {
         searcher: &mut Searcher,
     ) {
         let is_selected = ctx.state.is_selected(watched.id());
-        let paint = RowStyle { ctx, is_selected };
+        // A selected row has one style for all roles.
+        let style = |role| ctx.style(if is_selected { Role::Selected } else { role });
         let status = ctx.status_of(watched);
-        let style = ctx.theme.status_style(status, ctx.now);
         if is_selected {
-            painter.style_row(y, paint.style_for(Role::Text));
-            let cursor = ctx.theme.glyphs().row_cursor;
-            painter.text(0, y, cursor, paint.style_for(Role::Text));
+            painter.style_row(y, style(Role::Text));
+            painter.text(0, y, ctx.theme.glyphs().row_cursor, style(Role::Text));
         }
         if ctx.state.marks().has(watched.id()) {
-            painter.text(self.mark, y, "*", paint.style_for(Role::Accent));
+            painter.text(self.glyph - 1, y, "*", style(Role::Accent));
         }
-        painter.text(self.glyph, y, style.glyph, paint.style_for(style.role));
-        if let Some(span) = self.status {
-            self.draw_status(painter, y, span, watched, status, &paint);
-        }
-        let (title, role) = title_text(watched, usize::from(self.title.width), ctx);
-        painter.text(self.title.start, y, &title, paint.style_for(role));
-        if role == Role::Text {
-            self.underline_matches(painter, y, &title, ctx, searcher);
-        }
-        if let Some(end) = self.age_end {
-            let age = format::format_age(ctx.now.age_of(watched.started_at()));
-            painter.text_ending_at(end, y, &age, paint.style_for(Role::Muted));
-        }
-        let link = watched.link_expiry(ctx.state.settings().retention, ctx.now);
-        let (time, has_bar) = time_cell(watched, status, self.time_width(), ctx);
-        let download = ctx.state.downloads().progress(watched.id());
-        let (link_text, link_role) = match download {
-            Some(download) => (download_cell(download).into(), Role::Busy),
-            None => (format::link_expiry(link), link_role(link)),
+        let glyph = ctx.theme.status_style(status, ctx.now);
+        painter.text(self.glyph, y, glyph.glyph, style(glyph.role));
+        let row = ListRow {
+            ctx,
+            watched,
+            status,
         };
-        match (self.time, self.link_end) {
-            (Some(span), Some(end)) => {
-                if let (true, Some(done)) = (has_bar, bar_cells(watched, status, ctx)) {
-                    let glyphs = ctx.theme.glyphs();
-                    painter.repeat(
-                        span.start,
-                        y,
-                        done,
-                        glyphs.bar_done,
-                        paint.style_for(Role::Busy),
-                    );
-                    let rest = span.start + done;
-                    painter.repeat(
-                        rest,
-                        y,
-                        BAR_WIDTH - done,
-                        glyphs.bar_rest,
-                        paint.style_for(Role::Muted),
-                    );
+        for (column, start, width) in self.placed(painter.width()) {
+            let cell = (column.value)(&row, usize::from(width));
+            let mut x = start;
+            if column.is_at_right {
+                let used = cell.iter().map(|(text, _)| cell_count(text)).sum();
+                x = (start + width).saturating_sub(used);
+            }
+            for (text, role) in &cell {
+                x = painter.text(x, y, text, style(*role));
+                if column.sort == SortColumn::Title && *role == Role::Text {
+                    underline_matches(painter, (start, y), text, ctx, searcher);
                 }
-                painter.text_ending_at(span.end(), y, &time.text, paint.style_for(time.role));
-                painter.text_ending_at(end, y, &link_text, paint.style_for(link_role));
             }
-            (Some(span), None) => {
-                let (text, role) = if link == LinkExpiry::None && download.is_none() {
-                    (time.text, time.role)
-                } else {
-                    (link_text, link_role)
-                };
-                painter.text_ending_at(span.end(), y, &text, paint.style_for(role));
-            }
-            (None, _) => {}
         }
     }
+}
 
-    /// Underlines the parts of a title that match the filter.
-    fn underline_matches(
-        &self,
-        painter: &mut Painter<'_>,
-        y: u16,
-        title: &str,
-        ctx: &RenderContext<'_>,
-        searcher: &mut Searcher,
-    ) {
-        let query = &ctx.state.list_view().query;
-        if query.is_empty() {
-            return;
-        }
-        let matches = query.match_positions(title, searcher);
-        let mut matches = matches.iter().peekable();
-        let mut x = self.title.start;
-        for (at, (_, width)) in (0..).zip(format::visible_graphemes(title)) {
-            let width = u16::try_from(width).unwrap_or_default();
-            if matches.next_if_eq(&&at).is_some() {
-                let style = Style::new().add_modifier(Modifier::UNDERLINED);
-                painter.style_cells(x, y, width, style);
-            }
-            x = x.saturating_add(width);
-        }
+/// Underlines the parts of a title that match the filter.
+fn underline_matches(
+    painter: &mut Painter<'_>,
+    (mut x, y): (u16, u16),
+    title: &str,
+    ctx: &RenderContext<'_>,
+    searcher: &mut Searcher,
+) {
+    let query = &ctx.state.list_view().query;
+    if query.is_empty() {
+        return;
     }
-
-    fn time_width(&self) -> usize {
-        self.time.map_or(0, |span| usize::from(span.width))
-    }
-
-    /// Draws the status word, followed by its age if it is stale.
-    fn draw_status(
-        &self,
-        painter: &mut Painter<'_>,
-        y: u16,
-        span: ColumnSpan,
-        watched: &WatchedTask,
-        status: Status,
-        paint: &RowStyle<'_>,
-    ) {
-        let ctx = paint.ctx;
-        let style = ctx.theme.status_style(status, ctx.now);
-        let width = usize::from(span.width);
-        let is_stale = is_stale(watched, ctx);
-        if self.width_class == WidthClass::Narrow {
-            let x = painter.text(
-                span.start,
-                y,
-                status.short_word(),
-                paint.style_for(style.role),
-            );
-            if is_stale {
-                painter.text(x, y, "~", paint.style_for(Role::Muted));
-            }
-            return;
+    let matches = query.match_positions(title, searcher);
+    let mut matches = matches.iter().peekable();
+    for (at, (_, width)) in (0..).zip(format::visible_graphemes(title)) {
+        let width = u16::try_from(width).unwrap_or_default();
+        if matches.next_if_eq(&&at).is_some() {
+            let style = Style::new().add_modifier(Modifier::UNDERLINED);
+            painter.style_cells(x, y, width, style);
         }
-        let word = status_word(watched, status, status.word());
-        let word = format::fit_end(&word, width - 1, ctx.ellipsis());
-        let x = painter.text(span.start, y, &word, paint.style_for(style.role));
-        if is_stale {
-            // A finished task needs no age here: it does not change.
-            let last_ok = watched.poll_history.last_ok;
-            let age = last_ok
-                .filter(|_| !watched.task.state().is_final())
-                .map_or_else(String::new, |at| format::format_age(ctx.now.age_of(at)));
-            let mark = format!(" ~{age}");
-            let used = format::width(&word) + format::width(&mark);
-            let mark = if used <= width {
-                mark.as_str()
-            } else {
-                mark.trim_start()
-            };
-            let room = usize::from(span.end().saturating_sub(x));
-            let mark = format::fit_end(mark, room, "");
-            painter.text(x, y, &mark, paint.style_for(Role::Muted));
-        }
+        x = x.saturating_add(width);
     }
 }
 
@@ -324,20 +227,49 @@ fn register_heads(
     }
 }
 
-/// The styles of a row; a selected row has one style for all roles.
-struct RowStyle<'a> {
+/// A task in the table.
+struct ListRow<'a> {
     ctx: &'a RenderContext<'a>,
-    is_selected: bool,
+    watched: &'a WatchedTask,
+    status: Status,
 }
 
-impl RowStyle<'_> {
-    fn style_for(&self, role: Role) -> Style {
-        self.ctx.style(if self.is_selected {
-            Role::Selected
+/// Returns the status word, followed by its age if it is stale.
+fn status_cell<'a>(row: &ListRow<'a>, width: usize) -> CellPieces<'a> {
+    let ListRow { ctx, watched, .. } = row;
+    let role = ctx.theme.status_style(row.status, ctx.now).role;
+    let word = status_word(watched, row.status, row.status.word());
+    let word = format::fit_end(&word, width - 1, ctx.ellipsis()).into_owned();
+    let mut cell = vec![(word.clone().into(), role)];
+    if is_stale(watched, ctx) {
+        // A finished task needs no age here: it does not change.
+        let last_ok = watched.poll_history.last_ok;
+        let age = last_ok
+            .filter(|_| !watched.task.state().is_final())
+            .map_or_else(String::new, |at| format::format_age(ctx.now.age_of(at)));
+        let room = width - format::width(&word);
+        let mark = format!(" ~{age}");
+        let mark = if format::width(&mark) <= room {
+            mark.as_str()
         } else {
-            role
-        })
+            mark.trim_start()
+        };
+        cell.push((
+            format::fit_end(mark, room, "").into_owned().into(),
+            Role::Muted,
+        ));
     }
+    cell
+}
+
+/// Returns the short status word, with a mark if it is stale.
+fn short_status_cell<'a>(row: &ListRow<'a>, _width: usize) -> CellPieces<'a> {
+    let role = row.ctx.theme.status_style(row.status, row.ctx.now).role;
+    let mut cell = vec![(row.status.short_word().into(), role)];
+    if is_stale(row.watched, row.ctx) {
+        cell.push(("~".into(), Role::Muted));
+    }
+    cell
 }
 
 /// Reports whether the shown state is out of date.
@@ -345,15 +277,12 @@ impl RowStyle<'_> {
 /// "Not found" is a valid answer for an unfinished task. For a finished one it means that the last
 /// known state is shown; nothing else makes a finished task stale.
 fn is_stale(watched: &WatchedTask, ctx: &RenderContext<'_>) -> bool {
-    let failed = watched
-        .poll_history
-        .last_error
-        .as_ref()
-        .is_some_and(|failed| failed.error != PollError::NotFound);
     if watched.task.state().is_final() {
         return watched.is_no_longer_on_server();
     }
-    failed || ctx.state.poll_queue().backoff().is_some()
+    let last_error = watched.poll_history.last_error.as_ref();
+    last_error.is_some_and(|failed| failed.error != PollError::NotFound)
+        || ctx.state.poll_queue().backoff().is_some()
 }
 
 /// Returns the status word; an unknown status with the server's flag.
@@ -368,15 +297,13 @@ pub(in crate::ui) fn status_word(
     }
 }
 
-/// Returns the title, truncated to `width` cells; an id keeps both its ends.
-fn title_text<'a>(
-    watched: &'a WatchedTask,
-    width: usize,
-    ctx: &RenderContext<'_>,
-) -> (Cow<'a, str>, Role) {
+/// Returns the title; an id keeps both its ends.
+fn title_cell<'a>(row: &ListRow<'a>, width: usize) -> CellPieces<'a> {
+    let ListRow { ctx, watched, .. } = *row;
     let id = watched.id().as_str();
     if watched.title() == id {
-        return (format::short_id(id, width, ctx.ellipsis()), Role::Muted);
+        let id = format::short_id(id, width, ctx.ellipsis());
+        return vec![(id, Role::Muted)];
     }
     let title = match watched.unique_title(ctx.state.list().labels()) {
         Cow::Borrowed(title) => format::fit_end(title, width, ctx.ellipsis()),
@@ -385,97 +312,109 @@ fn title_text<'a>(
             fitted.into_owned().into()
         }
     };
-    (title, Role::Text)
+    vec![(title, Role::Text)]
 }
 
-struct RowText {
-    text: Cow<'static, str>,
-    role: Role,
+fn age_cell<'a>(row: &ListRow<'a>, _width: usize) -> CellPieces<'a> {
+    let age = row.ctx.now.age_of(row.watched.started_at());
+    vec![(format::format_age(age).into(), Role::Muted)]
 }
 
-impl RowText {
-    fn new(text: impl Into<Cow<'static, str>>, role: Role) -> Self {
-        Self {
-            text: text.into(),
-            role,
-        }
+/// Returns the time that a task took or takes, with a progress bar while it runs.
+fn time_cell<'a>(row: &ListRow<'a>, width: usize) -> CellPieces<'a> {
+    let (text, role) = time_value(row, width);
+    if !matches!(row.status, Status::Generating | Status::Finishing) {
+        return vec![(text, role)];
     }
+    let run = row.watched.run_time(row.ctx.now).as_millis();
+    let usual = row.ctx.estimate.median.as_millis().max(1);
+    let bar_width = BAR_WIDTH as u128;
+    let done = (run.saturating_mul(bar_width) / usual).min(bar_width);
+    let done = usize::try_from(done).unwrap_or(BAR_WIDTH);
+    let glyphs = row.ctx.theme.glyphs();
+    vec![
+        (glyphs.bar_done.repeat(done).into(), Role::Busy),
+        (glyphs.bar_rest.repeat(BAR_WIDTH - done).into(), Role::Muted),
+        (format::pad_start(&text, width - BAR_WIDTH).into(), role),
+    ]
 }
 
-/// Returns the text of the time column, and whether a progress bar precedes it.
-fn time_cell(
-    watched: &WatchedTask,
-    status: Status,
-    width: usize,
-    ctx: &RenderContext<'_>,
-) -> (RowText, bool) {
+fn time_value(row: &ListRow<'_>, width: usize) -> (Cow<'static, str>, Role) {
+    let ListRow { ctx, watched, .. } = *row;
     let run = watched.run_time(ctx.now);
     let estimate = &ctx.estimate;
-    let cell = match status {
+    let none = ("-".into(), Role::Muted);
+    match row.status {
         Status::Generating | Status::Finishing if run >= estimate.median => {
-            return (RowText::new("soon", Role::Busy), true);
+            ("soon".into(), Role::Busy)
         }
         Status::Generating | Status::Finishing => {
             let left = format::rough_wait(estimate.median.saturating_sub(run));
-            return (RowText::new(left, Role::Text), true);
+            (left.into(), Role::Text)
         }
         Status::Late => {
             let over = format::format_age(run.saturating_sub(estimate.late));
-            RowText::new(format!("+{over} late"), Role::Warn)
+            (format!("+{over} late").into(), Role::Warn)
         }
         Status::CreateFailed | Status::GenerationFailed => {
-            let code = &watched.task.details().error_code;
-            code.as_ref().filter(|code| !code.is_empty()).map_or(
-                RowText::new("-", Role::Muted),
-                |code| {
-                    let code = format::fit_end(code.as_str(), width, ctx.ellipsis());
-                    RowText::new(code.into_owned(), Role::Error)
-                },
-            )
+            let code = watched.task.details().error_code.as_ref();
+            code.filter(|code| !code.is_empty()).map_or(none, |code| {
+                let code = format::fit_end(code.as_str(), width, ctx.ellipsis());
+                (code.into_owned().into(), Role::Error)
+            })
         }
         Status::Ready
         | Status::Saved
         | Status::NoLink
         | Status::LinkExpired
-        | Status::CallbackFailed => watched
-            .task
-            .run_time()
-            .map_or(RowText::new("-", Role::Muted), |took| {
-                RowText::new(format::run_time(took), Role::Text)
-            }),
-        Status::New | Status::NotFound | Status::Unknown => RowText::new("-", Role::Muted),
-    };
-    (cell, false)
-}
-
-/// Returns the number of done cells in a running task's bar, estimated from the median run time.
-fn bar_cells(watched: &WatchedTask, status: Status, ctx: &RenderContext<'_>) -> Option<u16> {
-    if !matches!(status, Status::Generating | Status::Finishing) {
-        return None;
+        | Status::CallbackFailed => {
+            let took = watched.task.run_time().map(format::run_time);
+            took.map_or(none, |took| (took.into(), Role::Text))
+        }
+        Status::New | Status::NotFound | Status::Unknown => none,
     }
-    let run = watched.run_time(ctx.now).as_millis();
-    let usual = ctx.estimate.median.as_millis().max(1);
-    let done = (run.saturating_mul(u128::from(BAR_WIDTH)) / usual).min(u128::from(BAR_WIDTH));
-    u16::try_from(done).ok()
 }
 
-/// Returns the progress of a download in the nine cells of the link column.
-fn download_cell(download: DownloadProgress) -> String {
+/// Returns the progress of a download, else the remaining life of the link.
+fn link_cell<'a>(row: &ListRow<'a>, _width: usize) -> CellPieces<'a> {
+    let ctx = row.ctx;
+    if let Some(download) = ctx.state.downloads().progress(row.watched.id()) {
+        return vec![(download_text(download).into(), Role::Busy)];
+    }
+    let link = row
+        .watched
+        .link_expiry(ctx.state.settings().retention, ctx.now);
+    let role = match (link, link.urgency()) {
+        (LinkExpiry::Saved, _) => Role::Ok,
+        (LinkExpiry::None | LinkExpiry::Expired | LinkExpiry::Unknown, _) => Role::Muted,
+        (LinkExpiry::Remaining(_), Urgency::VerySoon) => Role::Error,
+        (LinkExpiry::Remaining(_), Urgency::Soon) => Role::Warn,
+        (LinkExpiry::Remaining(_), Urgency::None) => Role::Text,
+    };
+    vec![(format::link_expiry(link), role)]
+}
+
+/// Returns the link once there is one, else the time.
+fn time_or_link_cell<'a>(row: &ListRow<'a>, width: usize) -> CellPieces<'a> {
+    let ctx = row.ctx;
+    let link = row
+        .watched
+        .link_expiry(ctx.state.settings().retention, ctx.now);
+    let download = ctx.state.downloads().progress(row.watched.id());
+    if link == LinkExpiry::None && download.is_none() {
+        vec![time_value(row, width)]
+    } else {
+        link_cell(row, width)
+    }
+}
+
+/// Returns the progress of a download, as short as the column of links.
+fn download_text(download: DownloadProgress) -> String {
     let left = download.progress.remaining().map(format::countdown);
     match (download.progress.percent(), left) {
         _ if download.waiting == download.files => "queued".into(),
         (Some(percent), Some(left)) => format!("{percent}% {left}"),
         (Some(percent), None) => format!("{percent}%"),
         (None, _) => format::byte_size(download.progress.bytes),
-    }
-}
-
-fn link_role(link: LinkExpiry) -> Role {
-    match (link, link.urgency()) {
-        (LinkExpiry::Saved, _) => Role::Ok,
-        (LinkExpiry::None | LinkExpiry::Expired | LinkExpiry::Unknown, _) => Role::Muted,
-        (LinkExpiry::Remaining(_), Urgency::VerySoon) => Role::Error,
-        (LinkExpiry::Remaining(_), Urgency::Soon) => Role::Warn,
-        (LinkExpiry::Remaining(_), Urgency::None) => Role::Text,
     }
 }
