@@ -119,7 +119,7 @@ pub fn wrap(text: &str, max_width: usize, lines: usize, ellipsis: &str) -> Vec<S
         return wrapped;
     }
     for paragraph in text.split('\n') {
-        wrap_paragraph(paragraph, max_width, lines + 1, &mut wrapped);
+        wrap_paragraph(paragraph, max_width, lines, &mut wrapped);
         if wrapped.len() > lines {
             break;
         }
@@ -135,37 +135,25 @@ pub fn wrap(text: &str, max_width: usize, lines: usize, ellipsis: &str) -> Vec<S
     wrapped
 }
 
+/// Appends the lines of a paragraph; stops after `lines` in total.
 fn wrap_paragraph(text: &str, max_width: usize, lines: usize, wrapped: &mut Vec<String>) {
-    let (mut line, mut used) = (String::new(), 0);
+    let mut line = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        if wrapped.len() >= lines {
+        if wrapped.len() > lines {
             return;
         }
-        let long = width(word);
-        let gap = usize::from(used > 0);
-        if used + gap + long <= max_width {
-            if gap == 1 {
+        if !line.is_empty() {
+            if width(&line) + 1 + width(word) <= max_width {
                 line.push(' ');
+                line.push_str(word);
+                continue;
             }
-            line.push_str(word);
-            used += gap + long;
-            continue;
-        }
-        if used > 0 {
             wrapped.push(std::mem::take(&mut line));
-            used = 0;
         }
-        for (grapheme, width) in visible_graphemes(word).filter(|(_, width)| *width <= max_width) {
-            if used + width > max_width {
-                wrapped.push(std::mem::take(&mut line));
-                used = 0;
-                if wrapped.len() >= lines {
-                    return;
-                }
-            }
-            line.push_str(grapheme);
-            used += width;
-        }
+        // A word that is longer than a line is broken.
+        let mut parts = break_anywhere(word, max_width);
+        line = parts.pop().unwrap_or_default();
+        wrapped.append(&mut parts);
     }
     wrapped.push(line);
 }
@@ -264,43 +252,32 @@ pub fn byte_size(bytes: u64) -> String {
 
 /// Formats the progress of a file: "42%, 12.3 MB of 29.1 MB, 3.1 MB/s, 5s left".
 pub fn transfer_progress(progress: TransferProgress) -> String {
-    let TransferProgress { bytes, total, rate } = progress;
-    let mut parts = Vec::new();
-    parts.extend(progress.percent().map(|percent| format!("{percent}%")));
-    parts.push(match total {
-        Some(total) => format!("{} of {}", byte_size(bytes), byte_size(total)),
-        None => byte_size(bytes),
-    });
-    if rate > 0 {
-        parts.push(format!("{}/s", byte_size(rate)));
-    }
-    parts.extend(
-        progress
-            .remaining()
-            .map(|left| format!("{} left", countdown(left))),
-    );
-    parts.join(", ")
+    let size = match progress.total {
+        Some(total) => format!("{} of {}", byte_size(progress.bytes), byte_size(total)),
+        None => byte_size(progress.bytes),
+    };
+    let [percent, rate, left] = progress_parts(progress);
+    let parts = [percent, Some(size), rate, left];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Formats the progress of all files in parts, the most important first: "2 of 5 files saved",
 /// "43%", "3.1 MB/s", "12s left".
 pub fn total_progress(all: &TotalProgress) -> Vec<String> {
-    let TotalProgress {
-        files_done,
-        files,
-        progress,
-    } = all;
-    let mut parts = vec![format!("{files_done} of {files} files saved")];
-    parts.extend(progress.percent().map(|percent| format!("{percent}%")));
-    if progress.rate > 0 {
-        parts.push(format!("{}/s", byte_size(progress.rate)));
-    }
-    parts.extend(
+    let files = format!("{} of {} files saved", all.files_done, all.files);
+    let parts = progress_parts(all.progress).into_iter().flatten();
+    std::iter::once(files).chain(parts).collect()
+}
+
+/// Returns the percentage, the rate and the remaining time, if they are known.
+fn progress_parts(progress: TransferProgress) -> [Option<String>; 3] {
+    [
+        progress.percent().map(|percent| format!("{percent}%")),
+        (progress.rate > 0).then(|| format!("{}/s", byte_size(progress.rate))),
         progress
             .remaining()
             .map(|left| format!("{} left", countdown(left))),
-    );
-    parts
+    ]
 }
 
 /// Formats the progress of all files of a task.
