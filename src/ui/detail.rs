@@ -5,9 +5,9 @@ mod compact;
 mod field_list;
 mod info;
 mod journal;
+mod links;
 mod preview;
 mod raw_response;
-mod saved_files;
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::{advice, field_list::FieldList, info, journal};
+use super::{advice, field_list::FieldList, info, journal, links};
 use crate::{
     app::keymap::{Action, KeyContext},
     domain::watched_task::WatchedTask,
@@ -90,9 +90,9 @@ fn status_line<'a>(watched: &'a WatchedTask, ctx: &RenderContext<'a>, width: usi
     let status = ctx.status_of(watched);
     let mut line = Line::from(Span::raw(" "));
     let [(word, role), (flag, flag_role)] = info::status_parts(watched, status, ctx);
-    line.push_span(Span::styled(word, ctx.style(role)));
+    line.push_span(ctx.span(word, role));
     if width >= 80 {
-        line.push_span(Span::styled(flag, ctx.style(flag_role)));
+        line.push_span(ctx.span(flag, flag_role));
     }
     let mut parts = Vec::new();
     if let Some(created) = details.created {
@@ -118,7 +118,7 @@ fn status_line<'a>(watched: &'a WatchedTask, ctx: &RenderContext<'a>, width: usi
         if used + 1 > width {
             break;
         }
-        line.push_span(Span::styled(format!("  {part}"), ctx.style(Role::Text)));
+        line.push_span(ctx.span(format!("  {part}"), Role::Text));
     }
     line
 }
@@ -137,7 +137,7 @@ fn link_parts(
     let tail =
         |url: &str, room: usize| format::url_tail(url, room.max(12), ctx.ellipsis()).into_owned();
     let mut parts = Vec::new();
-    match info::input_link(watched) {
+    match links::input_link(watched) {
         Some(link) => {
             let room = half.saturating_sub(14);
             parts.push((tail(link.as_str(), room).into(), Role::Text));

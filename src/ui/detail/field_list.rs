@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use ratatui::text::{Line, Span};
 
-use crate::messages::format;
-use crate::ui::{render_context::RenderContext, theme::Role};
+use crate::{
+    app::keymap::Action,
+    messages::format,
+    ui::{render_context::RenderContext, theme::Role},
+};
 
 /// The width of the names, with the margin before and the gap after.
 const LABEL_WIDTH: usize = 11;
@@ -45,20 +48,14 @@ impl<'a, 's> FieldList<'a, 's> {
     pub(super) fn text_line(&mut self, text: &str, role: Role) {
         let room = self.width.saturating_sub(2);
         let text = format::fit_end(text, room, self.ctx.ellipsis()).into_owned();
-        self.lines.push(Line::from(vec![
-            Span::raw(" "),
-            Span::styled(text, self.ctx.style(role)),
-        ]));
+        self.push_unnamed(text, role);
     }
 
     /// Writes an unnamed text, wrapped.
     pub(super) fn paragraph(&mut self, text: &str, role: Role, max_lines: usize) {
         let room = self.width.saturating_sub(2);
         for line in format::wrap(text, room, max_lines, self.ctx.ellipsis()) {
-            self.lines.push(Line::from(vec![
-                Span::raw(" "),
-                Span::styled(line, self.ctx.style(role)),
-            ]));
+            self.push_unnamed(line, role);
         }
     }
 
@@ -90,48 +87,47 @@ impl<'a, 's> FieldList<'a, 's> {
         for (text, role) in parts {
             let text = format::fit_end(&text, room, self.ctx.ellipsis()).into_owned();
             room = room.saturating_sub(format::width(&text));
-            line.push_span(Span::styled(text, self.ctx.style(role)));
+            line.push_span(self.ctx.span(text, role));
         }
         self.lines.push(line);
     }
 
     /// Writes a named value on one line with a key at its end.
-    pub(super) fn field_with_key(&mut self, name: &str, text: &str, role: Role, key: &str) {
-        let room = self.value_width().saturating_sub(format::width(key) + 2);
+    pub(super) fn field_with_key(&mut self, name: &str, text: &str, role: Role, action: Action) {
+        let key = self.ctx.key_name(action);
+        let room = self.value_width().saturating_sub(format::width(&key) + 2);
         let text = format::fit_end(text, room, self.ctx.ellipsis()).into_owned();
-        let gap = self
-            .value_width()
-            .saturating_sub(format::width(&text) + format::width(key) + 1);
+        let used = format::width(&text) + format::width(&key) + 1;
+        let gap = self.value_width().saturating_sub(used);
         let mut line = self.labelled_line(name);
-        line.push_span(Span::styled(text, self.ctx.style(role)));
+        line.push_span(self.ctx.span(text, role));
         line.push_span(Span::raw(" ".repeat(gap)));
-        line.push_span(Span::styled(key.to_owned(), self.ctx.style(Role::Key)));
+        line.push_span(self.ctx.span(key, Role::Key));
         self.lines.push(line);
     }
 
     /// Writes a named value, wrapped.
     pub(super) fn wrapped_field(&mut self, name: &str, text: &str, role: Role, max_lines: usize) {
-        self.push_rows(
-            name,
-            format::wrap(text, self.value_width(), max_lines, self.ctx.ellipsis()),
-            role,
-        );
+        let rows = format::wrap(text, self.value_width(), max_lines, self.ctx.ellipsis());
+        self.push_rows(name, rows, role);
     }
 
     /// Writes a complete named link, broken at any character.
     pub(super) fn link_field(&mut self, name: &str, link: &str, role: Role) {
-        self.push_rows(
-            name,
-            format::break_anywhere(link, self.value_width().max(1)),
-            role,
-        );
+        let rows = format::break_anywhere(link, self.value_width().max(1));
+        self.push_rows(name, rows, role);
+    }
+
+    fn push_unnamed(&mut self, text: String, role: Role) {
+        let line = vec![Span::raw(" "), self.ctx.span(text, role)];
+        self.lines.push(line.into());
     }
 
     fn push_rows(&mut self, name: &str, rows: Vec<String>, role: Role) {
         let mut name = name;
         for row in rows {
             let mut line = self.labelled_line(name);
-            line.push_span(Span::styled(row, self.ctx.style(role)));
+            line.push_span(self.ctx.span(row, role));
             self.lines.push(line);
             name = "";
         }
@@ -139,9 +135,6 @@ impl<'a, 's> FieldList<'a, 's> {
 
     fn labelled_line(&self, name: &str) -> Line<'a> {
         let name = format::pad_end(name, LABEL_WIDTH - 1);
-        Line::from(vec![
-            Span::raw(" "),
-            Span::styled(name, self.ctx.style(Role::Muted)),
-        ])
+        Line::from(vec![Span::raw(" "), self.ctx.span(name, Role::Muted)])
     }
 }

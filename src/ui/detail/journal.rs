@@ -81,22 +81,20 @@ fn write_entry(
 /// Returns the history, oldest first: the journal and the server's times.
 fn entries(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Vec<HistoryEntry> {
     let details = watched.task.details();
-    let server_event = |at: Option<Timestamp>, text: String| {
-        at.map(|at| HistoryEntry {
-            at,
+    let took = watched.task.run_time().map(format::run_time);
+    let server_events = [
+        (details.created, "created".to_owned()),
+        (details.completed, screen::finished_on_server(took)),
+    ];
+    let server_events = server_events.into_iter().filter_map(|(at, text)| {
+        Some(HistoryEntry {
+            at: at?,
             text,
             role: Role::Text,
         })
-    };
-    let took = watched.task.run_time().map(format::run_time);
-    let mut entries: Vec<_> = [
-        server_event(details.created, "created".to_owned()),
-        server_event(details.completed, screen::finished_on_server(took)),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(ctx.state.journal().iter().map(journal_entry))
-    .collect();
+    });
+    let journal = ctx.state.journal().iter().map(journal_entry);
+    let mut entries: Vec<_> = server_events.chain(journal).collect();
     entries.sort_by_key(|entry| entry.at);
     entries
 }
