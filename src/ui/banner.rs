@@ -23,6 +23,15 @@ pub(super) struct Banner {
 }
 
 impl Banner {
+    const fn new(role: Role, problem: String, retry: String, next_step: String) -> Self {
+        Self {
+            problem,
+            retry,
+            next_step,
+            role,
+        }
+    }
+
     /// Returns the problem and the time of the next attempt.
     pub(super) fn headline(&self) -> String {
         join_sentences(&self.problem, &self.retry)
@@ -71,64 +80,57 @@ fn join_sentences(first: &str, second: &str) -> String {
 /// not one: that error is drawn in place of the list.
 pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
     let RenderContext { state, now, .. } = ctx;
+    let key_name = |action| {
+        let key = state.keymap().key_for(action);
+        key.map(|key| ctx.theme.key_name(key))
+    };
+    let polls = state.poll_queue();
     if let Some(error) = &state.write_queue().error {
-        let retry = state.write_queue().retry_at.map_or_else(
+        let may_write = state.settings().access == AccessMode::Full;
+        let key = key_name(Action::RestoreListFile).filter(|_| may_write);
+        let problem = match (error, key) {
+            // The path is in the messages; here it would leave no room for the next step.
+            (StoreError::Missing(_), Some(key)) => screen::list_file_missing(&key),
+            (error, _) => screen::not_saved(&error.to_string()),
+        };
+        let retry_at = state.write_queue().retry_at;
+        let next_step = retry_at.map_or_else(
             || screen::RETRYING_NOW.to_owned(),
             |at| screen::retrying_in(&format::countdown(at.since(now.mono))),
         );
-        let may_write = state.settings().access == AccessMode::Full;
-        let key = state.keymap().key_for(Action::RestoreListFile);
-        let key = key.filter(|_| may_write);
-        let problem = match (error, key) {
-            // The path is in the messages; here it would leave no room for the next step.
-            (StoreError::Missing(_), Some(key)) => {
-                screen::list_file_missing(&ctx.theme.key_name(key))
-            }
-            (error, _) => screen::not_saved(&error.to_string()),
-        };
-        return Some(Banner {
-            problem,
-            retry: String::new(),
-            next_step: retry,
-            role: Role::Error,
-        });
+        return Some(Banner::new(Role::Error, problem, String::new(), next_step));
     }
-    if let Some(backoff) = state.poll_queue().backoff() {
-        let wait = backoff.until.since(now.mono);
+    if let Some(backoff) = polls.backoff() {
         if backoff.error == PollError::NoKey {
             // The environment of a running program does not change: no retry, no countdown.
-            return Some(Banner {
-                problem: screen::NO_API_KEY.to_owned(),
-                retry: String::new(),
-                next_step: String::new(),
-                role: Role::Error,
-            });
+            let problem = screen::NO_API_KEY.to_owned();
+            return Some(Banner::new(
+                Role::Error,
+                problem,
+                String::new(),
+                String::new(),
+            ));
         }
-        let retry = if state.poll_queue().is_paused() {
+        let wait = backoff.until.since(now.mono);
+        let retry = if polls.is_paused() {
             "Paused.".to_owned()
         } else if wait.is_zero() || state.list().counts().in_flight > 0 {
             screen::CHECKING_NOW.to_owned()
         } else {
             message_line::next_try(&format::countdown(wait))
         };
-        return Some(Banner {
-            problem: format!("{}.", format::capitalised(&backoff.message(now.mono))),
-            retry,
-            next_step: backoff.error.next_step().to_owned(),
-            role: Role::Error,
-        });
+        let problem = format!("{}.", format::capitalised(&backoff.message(now.mono)));
+        let next_step = backoff.error.next_step().to_owned();
+        return Some(Banner::new(Role::Error, problem, retry, next_step));
     }
-    if state.poll_queue().is_paused() {
-        let key = state
-            .keymap()
-            .key_for(Action::Pause)
-            .map(|key| ctx.theme.key_name(key));
-        return Some(Banner {
-            problem: message_line::POLLING_PAUSED.to_owned(),
-            retry: String::new(),
-            next_step: key.map_or_else(String::new, |key| message_line::resume_hint(&key)),
-            role: Role::Warn,
-        });
-    }
-    None
+    polls.is_paused().then(|| {
+        let problem = message_line::POLLING_PAUSED.to_owned();
+        let resume = key_name(Action::Pause).map(|key| message_line::resume_hint(&key));
+        Banner::new(
+            Role::Warn,
+            problem,
+            String::new(),
+            resume.unwrap_or_default(),
+        )
+    })
 }

@@ -95,14 +95,14 @@ fn first_step_lines(width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
         } else {
             lines.push(Line::from(vec![
                 Span::styled(format::pad_end(&key, 14), ctx.style(Role::Key)),
-                Span::styled(text, ctx.style(Role::Text)),
+                ctx.span(text, Role::Text),
             ]));
         }
     }
     if let Some(id) = ctx.state.settings().suggestions.first() {
         lines.push(Line::default());
         lines.push(Line::from(vec![
-            Span::styled("try: ", ctx.style(Role::Muted)),
+            ctx.span("try: ", Role::Muted),
             Span::styled(id.as_str().to_owned(), ctx.style(Role::Text)),
         ]));
     }

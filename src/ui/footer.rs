@@ -109,16 +109,17 @@ fn draw_filter(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &Filter
 /// Draws the line below the filter input: its error, else the current message, else keys and
 /// examples.
 fn draw_filter_help(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &FilterLine) {
-    let room = usize::from(painter.width().saturating_sub(2));
-    if let Some(error) = line.error() {
+    let error = line.error().map(|error| {
         let text = format::capitalised(&error.to_string());
-        let text = format::fit_end(&text, room, ctx.ellipsis());
-        painter.text(1, 0, &text, ctx.style(Role::Error));
-        return;
-    }
-    if let Some(message) = ctx.state.message() {
-        let text = format::fit_end(&message.text, room, ctx.ellipsis());
-        painter.text(1, 0, &text, ctx.theme.severity_style(message.severity));
+        (text, ctx.style(Role::Error))
+    });
+    let message = ctx.state.message().map(|message| {
+        let style = ctx.theme.severity_style(message.severity);
+        (message.text.clone(), style)
+    });
+    if let Some((text, style)) = error.or(message) {
+        let room = usize::from(painter.width().saturating_sub(2));
+        painter.text(1, 0, &format::fit_end(&text, room, ctx.ellipsis()), style);
         return;
     }
     let hints = [(Action::Accept, "apply"), (Action::Back, "clear")];
