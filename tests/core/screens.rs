@@ -1,4 +1,4 @@
-//! Snapshot tests of every screen, as text and as styles; no panic at any size.
+//! Snapshot tests of every screen, as text and as styles. `small_sizes` draws all sizes.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -14,7 +14,7 @@ use kietop::{
     },
     config::themes,
     domain::{
-        download::{DownloadError, TransferProgress},
+        download::{DownloadError, DownloadId, TransferProgress},
         list_change::{ChangeResult, ExternalChange, JournalEvent, ListChange, StoreError},
         poll_result::{Observation, PollError, PollResult},
         query::SortColumn,
@@ -127,6 +127,12 @@ fn style_name(fg: Color, bg: Color, modifier: Modifier) -> String {
         parts.push("plain".to_owned());
     }
     parts.join("+")
+}
+
+/// Compares a screen with its snapshot, whose name ends with the size.
+fn assert_screen(name: &str, state: &mut State, size: (u16, u16)) {
+    let name = format!("{name}_{}x{}", size.0, size.1);
+    assert_snapshot!(name, render_text(state, size));
 }
 
 const NEON_ID: &str = "774d9a7dd608a0e49293903095e45a4c";
@@ -418,8 +424,7 @@ fn the_list_in_every_state() {
     ];
     for (name, mut state) in conditions {
         for size in SIZES {
-            let name = format!("list_{name}_{}x{}", size.0, size.1);
-            assert_snapshot!(name, render_text(&mut state, size));
+            assert_screen(&format!("list_{name}"), &mut state, size);
         }
     }
 }
@@ -438,24 +443,18 @@ fn the_list_at_other_sizes() {
         (24, 5),
         (20, 4),
     ] {
-        let name = format!("list_mixed_{}x{}", size.0, size.1);
-        assert_snapshot!(name, render_text(&mut mixed_state(), size));
+        assert_screen("list_mixed", &mut mixed_state(), size);
     }
     for size in [(120, 36), (80, 24), (60, 18)] {
-        let name = format!("first_run_without_key_{}x{}", size.0, size.1);
         let mut state = program()
             .set(|settings| settings.api_key = ApiKeyStatus::Missing)
             .build();
-        assert_snapshot!(name, render_text(&mut state, size));
+        assert_screen("first_run_without_key", &mut state, size);
     }
     for size in [(40, 10), (24, 5)] {
-        let name = format!("list_empty_{}x{}", size.0, size.1);
-        assert_snapshot!(name, render_text(&mut program().build(), size));
+        assert_screen("list_empty", &mut program().build(), size);
     }
-    assert_snapshot!(
-        "list_offline_40x10",
-        render_text(&mut offline_state(), (40, 10))
-    );
+    assert_screen("list_offline", &mut offline_state(), (40, 10));
 }
 
 #[test]
@@ -470,22 +469,13 @@ fn the_detail_of_every_kind() {
     ] {
         let mut state = mixed_state();
         press(&mut state, &vec!["j"; moves]);
-        assert_snapshot!(
-            format!("side_{name}_120x36"),
-            render_text(&mut state, (120, 36))
-        );
+        assert_screen(&format!("side_{name}"), &mut state, (120, 36));
         press(&mut state, &["Enter"]);
-        assert_snapshot!(
-            format!("detail_{name}_80x24"),
-            render_text(&mut state, (80, 24))
-        );
+        assert_screen(&format!("detail_{name}"), &mut state, (80, 24));
     }
     let mut state = state_with_failed_tasks();
     press(&mut state, &["G"]);
-    assert_snapshot!(
-        "side_check_failed_120x36",
-        render_text(&mut state, (120, 36))
-    );
+    assert_screen("side_check_failed", &mut state, (120, 36));
 }
 
 #[test]
@@ -493,22 +483,16 @@ fn the_detail_pages() {
     for size in [(120, 36), (80, 24), (40, 10)] {
         let mut state = mixed_state();
         press(&mut state, &["Enter"]);
-        assert_snapshot!(
-            format!("detail_info_{}x{}", size.0, size.1),
-            render_text(&mut state, size)
-        );
+        assert_screen("detail_info", &mut state, size);
         press(&mut state, &["l"]);
-        assert_snapshot!(
-            format!("detail_time_{}x{}", size.0, size.1),
-            render_text(&mut state, size)
-        );
+        assert_screen("detail_time", &mut state, size);
     }
     let mut state = long_text_state();
     press(&mut state, &["G", "k", "Enter"]);
     press(&mut state, &["Esc", "g", "j", "Enter"]);
     render_text(&mut state, (80, 24));
     press(&mut state, &["PgDn"]);
-    assert_snapshot!("detail_scrolled_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("detail_scrolled", &mut state, (80, 24));
 }
 
 #[test]
@@ -542,24 +526,21 @@ fn add_state() -> State {
 #[test]
 fn the_add_dialog() {
     for size in [(120, 36), (60, 18), (40, 10), (24, 5)] {
-        assert_snapshot!(
-            format!("add_pasted_{}x{}", size.0, size.1),
-            render_text(&mut add_state(), size)
-        );
+        assert_screen("add_pasted", &mut add_state(), size);
     }
     let mut state = program()
         .set(|settings| settings.suggestions = vec![id("demo5a4e3d21774d9a7dd608a0e49293")])
         .build();
     press(&mut state, &["a"]);
-    assert_snapshot!("add_blank_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("add_blank", &mut state, (80, 24));
     type_text(&mut state, NEON_ID);
-    assert_snapshot!("add_typed_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("add_typed", &mut state, (80, 24));
 
     let mut state = add_state();
     press(&mut state, &["Space", "Tab"]);
     type_text(&mut state, "campaign-07 雨");
     press(&mut state, &["Left", "Left", "Left"]);
-    assert_snapshot!("add_label_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("add_label", &mut state, (80, 24));
 
     let mut state = mixed_state();
     let many: String = (1..=3000).fold(String::new(), |mut text, n| {
@@ -568,7 +549,7 @@ fn the_add_dialog() {
     });
     update(&mut state, Msg::Pasted(many), now());
     press(&mut state, &["PgDn", "PgDn", "PgDn"]);
-    assert_snapshot!("add_many_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("add_many", &mut state, (80, 24));
 }
 
 #[test]
@@ -606,14 +587,13 @@ fn the_add_dialog_reports_everything_skipped() {
         created for run 66fc2b6f1d3b4a0c9c1f7c6b5a4e3d21 of taskId=None\n";
     update(&mut secret, Msg::Pasted(text.to_owned()), now());
     for size in [(120, 36), (60, 18)] {
-        let name = format!("add_mixed_{}x{}", size.0, size.1);
-        assert_snapshot!(name, render_text(&mut secret, size));
+        assert_screen("add_mixed", &mut secret, size);
     }
 
     let mut glued = mixed_state();
     let text = "new1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
     update(&mut glued, Msg::Pasted(text.to_owned()), now());
-    assert_snapshot!("add_glued_80x24", render_text(&mut glued, (80, 24)));
+    assert_screen("add_glued", &mut glued, (80, 24));
     press(&mut glued, &["Space"]);
     let screen = render_text(&mut glued, (80, 24));
     assert!(screen.contains("[x] new1f0c2b6f"), "{screen}");
@@ -665,27 +645,17 @@ fn help_state() -> State {
 #[test]
 fn the_other_dialogs() {
     for size in [(120, 36), (60, 18), (30, 8)] {
-        let suffix = format!("{}x{}", size.0, size.1);
-        assert_snapshot!(
-            format!("pick_{suffix}"),
-            render_text(&mut picker_state(), size)
-        );
-        assert_snapshot!(
-            format!("link_{suffix}"),
-            render_text(&mut link_dialog_state(), size)
-        );
-        assert_snapshot!(
-            format!("help_{suffix}"),
-            render_text(&mut help_state(), size)
-        );
+        assert_screen("pick", &mut picker_state(), size);
+        assert_screen("link", &mut link_dialog_state(), size);
+        assert_screen("help", &mut help_state(), size);
     }
     let mut state = mixed_state();
     press(&mut state, &["Enter", "?"]);
-    assert_snapshot!("help_detail_120x36", render_text(&mut state, (120, 36)));
+    assert_screen("help_detail", &mut state, (120, 36));
     let mut state = help_state();
     render_text(&mut state, (80, 24));
     press(&mut state, &["G"]);
-    assert_snapshot!("help_end_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("help_end", &mut state, (80, 24));
 }
 
 fn copy_menu_state() -> State {
@@ -735,36 +705,14 @@ fn raw_record_state() -> State {
 #[test]
 fn the_action_dialogs() {
     for size in [(120, 36), (80, 24), (60, 18)] {
-        let suffix = format!("{}x{}", size.0, size.1);
-        assert_snapshot!(
-            format!("copy_{suffix}"),
-            render_text(&mut copy_menu_state(), size)
-        );
-        assert_snapshot!(
-            format!("copy_many_{suffix}"),
-            render_text(&mut copy_marked_state(), size)
-        );
-        assert_snapshot!(
-            format!("label_{suffix}"),
-            render_text(&mut label_editor_state(), size)
-        );
-        assert_snapshot!(
-            format!("palette_{suffix}"),
-            render_text(&mut palette_state(""), size)
-        );
-        assert_snapshot!(
-            format!("palette_typed_{suffix}"),
-            render_text(&mut palette_state("copy re"), size)
-        );
-        assert_snapshot!(
-            format!("detail_json_{suffix}"),
-            render_text(&mut raw_record_state(), size)
-        );
+        assert_screen("copy", &mut copy_menu_state(), size);
+        assert_screen("copy_many", &mut copy_marked_state(), size);
+        assert_screen("label", &mut label_editor_state(), size);
+        assert_screen("palette", &mut palette_state(""), size);
+        assert_screen("palette_typed", &mut palette_state("copy re"), size);
+        assert_screen("detail_json", &mut raw_record_state(), size);
     }
-    assert_snapshot!(
-        "palette_none_80x24",
-        render_text(&mut palette_state("qqq"), (80, 24))
-    );
+    assert_screen("palette_none", &mut palette_state("qqq"), (80, 24));
     let buffer = draw(&mut raw_record_state(), (80, 24), now(), &Theme::ansi());
     assert_snapshot!("styles_json_80x24", buffer_styles(&buffer));
 }
@@ -854,58 +802,49 @@ fn hit_target_of(state: &mut State, size: (u16, u16), text: &str) -> HitTarget {
 
 #[test]
 fn hit_testing_matches_the_screen() {
+    type Targets = [(&'static str, HitTarget)];
+    let steps: [(&[&str], &Targets); 3] = [
+        (
+            &[],
+            &[
+                ("Failed 2", HitTarget::Tab(Tab::Failed)),
+                ("[All", HitTarget::Tab(Tab::All)),
+                ("TITLE", HitTarget::ColumnHead(SortColumn::Title)),
+                ("AGE", HitTarget::ColumnHead(SortColumn::Age)),
+                // A gap belongs to the nearer column.
+                ("  TITLE", HitTarget::ColumnHead(SortColumn::Title)),
+                (
+                    "claymation",
+                    HitTarget::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21")),
+                ),
+                ("? help", HitTarget::Hint(Action::Help)),
+            ],
+        ),
+        (
+            &["Enter"],
+            &[
+                ("JSON", HitTarget::Page(DetailPage::Json)),
+                ("[Info]", HitTarget::Page(DetailPage::Info)),
+                ("Esc back", HitTarget::Hint(Action::Back)),
+            ],
+        ),
+        (
+            &["y"],
+            &[
+                ("the prompt", HitTarget::DialogLine(3)),
+                ("Enter copy", HitTarget::Hint(Action::Accept)),
+                ("Copy", HitTarget::Text),
+            ],
+        ),
+    ];
     for size in [(120, 36), (80, 24), (60, 20)] {
         let mut state = mixed_state();
-        let target_of = |state: &mut State, text: &str| hit_target_of(state, size, text);
-        assert_eq!(
-            target_of(&mut state, "Failed 2"),
-            HitTarget::Tab(Tab::Failed)
-        );
-        assert_eq!(target_of(&mut state, "[All"), HitTarget::Tab(Tab::All));
-        assert_eq!(
-            target_of(&mut state, "TITLE"),
-            HitTarget::ColumnHead(SortColumn::Title)
-        );
-        assert_eq!(
-            target_of(&mut state, "AGE"),
-            HitTarget::ColumnHead(SortColumn::Age)
-        );
-        assert_eq!(
-            target_of(&mut state, "  TITLE"),
-            HitTarget::ColumnHead(SortColumn::Title),
-            "a gap belongs to the nearer column"
-        );
-        assert_eq!(
-            target_of(&mut state, "claymation"),
-            HitTarget::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21"))
-        );
-        assert_eq!(
-            target_of(&mut state, "? help"),
-            HitTarget::Hint(Action::Help)
-        );
-        press(&mut state, &["Enter"]);
-        assert_eq!(
-            target_of(&mut state, "JSON"),
-            HitTarget::Page(DetailPage::Json)
-        );
-        assert_eq!(
-            target_of(&mut state, "[Info]"),
-            HitTarget::Page(DetailPage::Info)
-        );
-        assert_eq!(
-            target_of(&mut state, "Esc back"),
-            HitTarget::Hint(Action::Back)
-        );
-        press(&mut state, &["y"]);
-        assert_eq!(
-            target_of(&mut state, "the prompt"),
-            HitTarget::DialogLine(3)
-        );
-        assert_eq!(
-            target_of(&mut state, "Enter copy"),
-            HitTarget::Hint(Action::Accept)
-        );
-        assert_eq!(target_of(&mut state, "Copy"), HitTarget::Text);
+        for (keys, targets) in &steps {
+            press(&mut state, keys);
+            for (text, target) in *targets {
+                assert_eq!(hit_target_of(&mut state, size, text), *target, "{text}");
+            }
+        }
         assert_eq!(
             ui::hit_test(&state, now(), &Theme::ansi(), size, (0, 0)),
             HitTarget::OutsideDialog
@@ -930,21 +869,15 @@ fn global_problems_are_shown_once() {
         state
     };
     let mut refused = state_with_error(PollError::Unauthorized(401));
-    assert_snapshot!(
-        "banner_refused_120x36",
-        render_text(&mut refused, (120, 36))
-    );
-    assert_snapshot!("banner_refused_80x24", render_text(&mut refused, (80, 24)));
-    assert_snapshot!("banner_refused_60x18", render_text(&mut refused, (60, 18)));
+    assert_screen("banner_refused", &mut refused, (120, 36));
+    assert_screen("banner_refused", &mut refused, (80, 24));
+    assert_screen("banner_refused", &mut refused, (60, 18));
     press(&mut refused, &["/"]);
     type_text(&mut refused, "state:ready");
     press(&mut refused, &["Enter", "3"]);
-    assert_snapshot!("banner_filtered_80x24", render_text(&mut refused, (80, 24)));
+    assert_screen("banner_filtered", &mut refused, (80, 24));
     press(&mut refused, &["1", "Esc", "g", "Enter"]);
-    assert_snapshot!(
-        "banner_in_detail_80x24",
-        render_text(&mut refused, (80, 24))
-    );
+    assert_screen("banner_in_detail", &mut refused, (80, 24));
 
     let mut keyless = state_with_error(PollError::NoKey);
     // The reason is shown below the list once the message has expired.
@@ -982,29 +915,26 @@ fn global_problems_are_shown_once() {
         result: Err(StoreError::Full),
     };
     update(&mut unsaved, msg, now());
-    assert_snapshot!(
-        "banner_unsaved_120x36",
-        render_text(&mut unsaved, (120, 36))
-    );
-    assert_snapshot!("banner_unsaved_80x24", render_text(&mut unsaved, (80, 24)));
+    assert_screen("banner_unsaved", &mut unsaved, (120, 36));
+    assert_screen("banner_unsaved", &mut unsaved, (80, 24));
 
     let mut missing = mixed_program().build();
     let msg = Msg::ListFailed(StoreError::Missing("/home/me/lists/kietop.db".into()));
     update(&mut missing, msg, now());
-    assert_snapshot!("banner_gone_120x36", render_text(&mut missing, (120, 36)));
-    assert_snapshot!("banner_gone_80x24", render_text(&mut missing, (80, 24)));
+    assert_screen("banner_gone", &mut missing, (120, 36));
+    assert_screen("banner_gone", &mut missing, (80, 24));
     press(&mut missing, &["q"]);
-    assert_snapshot!("leave_gone_60x18", render_text(&mut missing, (60, 18)));
+    assert_screen("leave_gone", &mut missing, (60, 18));
 
     let mut fresh = program().with(task("zz").in_flight()).build();
     answer(&mut fresh, "zz", Err(PollError::Unauthorized(401)));
-    assert_snapshot!("refused_unseen_120x36", render_text(&mut fresh, (120, 36)));
+    assert_screen("refused_unseen", &mut fresh, (120, 36));
 
     let mut broken = program().still_loading().build();
     let newer = StoreError::NewerVersion { found: 9, known: 1 };
     update(&mut broken, Msg::ListLoaded(Err(newer)), now());
-    assert_snapshot!("load_failed_120x36", render_text(&mut broken, (120, 36)));
-    assert_snapshot!("load_failed_60x18", render_text(&mut broken, (60, 18)));
+    assert_screen("load_failed", &mut broken, (120, 36));
+    assert_screen("load_failed", &mut broken, (60, 18));
 }
 
 #[test]
@@ -1012,8 +942,7 @@ fn past_messages_are_listed() {
     let mut state = mixed_state();
     press(&mut state, &["p", "o", "p", "s", "2", "m"]);
     for size in [(120, 36), (60, 18)] {
-        let name = format!("messages_{}x{}", size.0, size.1);
-        assert_snapshot!(name, render_text(&mut state, size));
+        assert_screen("messages", &mut state, size);
     }
 }
 
@@ -1072,18 +1001,14 @@ fn diagnostics_state() -> State {
 fn anomalies_are_listed_in_diagnostics() {
     let mut nothing = mixed_state();
     press(&mut nothing, &["M"]);
-    assert_snapshot!(
-        "diagnostics_nothing_80x24",
-        render_text(&mut nothing, (80, 24))
-    );
+    assert_screen("diagnostics_nothing", &mut nothing, (80, 24));
     let mut state = diagnostics_state();
     for size in [(80, 24), (120, 36), (30, 8)] {
-        let name = format!("diagnostics_{}x{}", size.0, size.1);
-        assert_snapshot!(name, render_text(&mut state, size));
+        assert_screen("diagnostics", &mut state, size);
     }
     render_text(&mut state, (80, 24));
     press(&mut state, &["G"]);
-    assert_snapshot!("diagnostics_end_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("diagnostics_end", &mut state, (80, 24));
 }
 
 /// Returns an answer longer than a screen, with long words and control sequences.
@@ -1103,7 +1028,7 @@ fn a_finished_task_lost_by_the_server_says_so() {
         .build();
     press(&mut state, &["r"]);
     answer(&mut state, "zz", Err(PollError::NotFound));
-    assert_snapshot!("forgotten_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("forgotten", &mut state, (80, 24));
     let side = render_text(&mut state, (120, 36));
     assert!(side.contains("no longer on server, just now"), "{side}");
     press(&mut state, &["/"]);
@@ -1192,18 +1117,18 @@ fn the_next_step_is_kept_on_short_lines() {
 #[test]
 fn the_first_frames() {
     let mut loading = program().with_list_name("studio").still_loading().build();
-    assert_snapshot!("loading_80x24", render_text(&mut loading, (80, 24)));
+    assert_screen("loading", &mut loading, (80, 24));
     let mut demo = program()
         .with_list_name("demo")
         .set(|settings| settings.suggestions = vec![id("demo5a4e3d21774d9a7dd608a0e49293")])
         .build();
-    assert_snapshot!("first_run_demo_120x36", render_text(&mut demo, (120, 36)));
+    assert_screen("first_run_demo", &mut demo, (120, 36));
     let mut tab = mixed_program().build();
     press(&mut tab, &["6"]);
-    assert_snapshot!("tab_expiring_80x24", render_text(&mut tab, (80, 24)));
+    assert_screen("tab_expiring", &mut tab, (80, 24));
     let mut tab = program().with(task("a").running()).build();
     press(&mut tab, &["5"]);
-    assert_snapshot!("tab_without_tasks_60x18", render_text(&mut tab, (60, 18)));
+    assert_screen("tab_without_tasks", &mut tab, (60, 18));
 }
 
 #[test]
@@ -1227,8 +1152,8 @@ fn the_statistics_of_many() {
         });
     let mut state = program().with_all(finished).build();
     press(&mut state, &["PgDn"]);
-    assert_snapshot!("stats_120x36", render_text(&mut state, (120, 36)));
-    assert_snapshot!("stats_80x30", render_text(&mut state, (80, 30)));
+    assert_screen("stats", &mut state, (120, 36));
+    assert_screen("stats", &mut state, (80, 30));
 }
 
 #[test]
@@ -1298,7 +1223,6 @@ fn the_spinner_moves_every_second() {
 #[test]
 fn filtering_and_marking() {
     for size in SIZES {
-        let (width, height) = size;
         let screens = vec![
             ("filter_typed", filter_state("prompt:o !state:failed")),
             ("filter_fault", filter_state("cat state:faild")),
@@ -1308,24 +1232,18 @@ fn filtering_and_marking() {
             ("sort_menu", sort_menu_state()),
         ];
         for (name, mut state) in screens {
-            let name = format!("{name}_{width}x{height}");
-            assert_snapshot!(name, render_text(&mut state, size));
+            assert_screen(name, &mut state, size);
         }
     }
     let mut state = marked_state();
     press(&mut state, &["p"]);
-    assert_snapshot!(
-        "filter_below_banner_120x36",
-        render_text(&mut state, (120, 36))
-    );
+    assert_screen("filter_below_banner", &mut state, (120, 36));
 }
 
 #[test]
 fn opening_many_videos_is_confirmed() {
     for size in SIZES {
-        let (width, height) = size;
-        let name = format!("confirm_open_{width}x{height}");
-        assert_snapshot!(name, render_text(&mut confirm_open_state(), size));
+        assert_screen("confirm_open", &mut confirm_open_state(), size);
     }
 }
 
@@ -1407,60 +1325,6 @@ fn dialogs_do_not_split_wide_characters() {
 }
 
 #[test]
-fn odd_sizes_do_not_panic() {
-    let mut detail = long_text_state();
-    press(&mut detail, &["Enter"]);
-    let mut time = mixed_state();
-    press(&mut time, &["Enter", "l"]);
-    let mut many = add_state();
-    press(&mut many, &["Tab"]);
-    type_text(
-        &mut many,
-        "雨の街を歩く👩🚀 a label much longer than the box is wide, to be scrolled",
-    );
-    press(&mut many, &["Left", "Left"]);
-    let states = vec![
-        program().build(),
-        program().still_loading().build(),
-        mixed_state(),
-        state_with_failed_tasks(),
-        offline_state(),
-        long_text_state(),
-        wide_glyphs_state(),
-        detail,
-        time,
-        many,
-        picker_state(),
-        link_dialog_state(),
-        help_state(),
-        copy_menu_state(),
-        label_editor_state(),
-        palette_state("o"),
-        raw_record_state(),
-        filter_state("n prompt:雨の街を歩く男 stat:failed"),
-        sort_menu_state(),
-        confirm_remove_state(),
-        diagnostics_state(),
-        marked_glyphs_state(),
-    ];
-    for mut state in states {
-        // All small sizes are drawn in `small_sizes.rs`.
-        for size in [
-            (79, 24),
-            (80, 14),
-            (109, 30),
-            (110, 20),
-            (119, 13),
-            (300, 5),
-            (24, 200),
-            (500, 120),
-        ] {
-            draw(&mut state, size, now(), &Theme::ansi());
-        }
-    }
-}
-
-#[test]
 fn hints_name_the_configured_keys() {
     let mut state = mixed_program()
         .with_keys(&[("open_result", &["f5"]), ("help", &["f2"]), ("remove", &[])])
@@ -1476,6 +1340,15 @@ fn hints_name_the_configured_keys() {
     assert!(!list.contains("remove"), "{list}");
     assert!(help.contains("F5            open the result"), "{help}");
     assert!(!help.contains("stop watching"), "{help}");
+}
+
+/// Returns the downloads that were started.
+fn downloads(effects: Vec<Effect>) -> Vec<DownloadId> {
+    let started = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Download { id, .. } => Some(id),
+        _ => None,
+    });
+    started.collect()
 }
 
 /// A list with saved results, one whose file is gone, and one with a download in progress.
@@ -1514,43 +1387,25 @@ fn saving_state() -> State {
         .build();
     let mut attempts = Vec::new();
     for _ in 0..4 {
-        let effects = press(&mut state, &["w", "j"]);
-        attempts.extend(effects.into_iter().filter_map(|effect| match effect {
-            Effect::Download {
-                id: attempt,
-                request,
-            } => Some((attempt, request.task)),
-            _ => None,
-        }));
+        attempts.extend(downloads(press(&mut state, &["w", "j"])));
     }
     // Each finished download starts the next; the first file of the harbour stays in progress.
-    let mut finish = |attempt, path: &str| {
-        let result = Ok(path.into());
-        let effects = update(
-            &mut state,
-            Msg::DownloadEnded {
-                id: attempt,
-                result,
-            },
-            now(),
-        );
-        effects.into_iter().find_map(|effect| match effect {
-            Effect::Download {
-                id: attempt,
-                request,
-            } => Some((attempt, request.task)),
-            _ => None,
-        })
-    };
-    let third = finish(attempts[1].0, "/home/me/Videos/kietop/harbour-2.mp4").unwrap();
-    let desert = finish(third.0, "/home/me/Videos/kietop/harbour-3.mp4").unwrap();
-    let forest = finish(
-        desert.0,
-        "/home/me/Videos/kietop/desert-c7d1e2f0a3c4b5d6.mp4",
-    )
-    .unwrap();
-    let moved = finish(forest.0, "/home/me/Videos/kietop/forest.mp4").unwrap();
-    finish(moved.0, "/home/me/moved.mp4");
+    let mut next = attempts[1];
+    for file in [
+        "Videos/kietop/harbour-2.mp4",
+        "Videos/kietop/harbour-3.mp4",
+        "Videos/kietop/desert-c7d1e2f0a3c4b5d6.mp4",
+        "Videos/kietop/forest.mp4",
+        "moved.mp4",
+    ] {
+        let path = format!("/home/me/{file}");
+        let msg = Msg::DownloadEnded {
+            id: next,
+            result: Ok(path.into()),
+        };
+        let started = downloads(update(&mut state, msg, now()));
+        next = started.first().copied().unwrap_or(next);
+    }
     let checked = vec![(id("e7d1e2f0a3c4b5d6"), "/home/me/moved.mp4".into(), false)];
     update(&mut state, Msg::FilesChecked(checked), now());
     let progress = TransferProgress {
@@ -1558,7 +1413,7 @@ fn saving_state() -> State {
         total: Some(29_100_000),
         rate: 3_100_000,
     };
-    let attempt = attempts[0].0;
+    let attempt = attempts[0];
     update(
         &mut state,
         Msg::DownloadProgressed {
@@ -1574,22 +1429,18 @@ fn saving_state() -> State {
 #[test]
 fn results_being_saved_and_saved() {
     for size in [(120, 36), (80, 24), (60, 18)] {
-        let suffix = format!("{}x{}", size.0, size.1);
-        assert_snapshot!(
-            format!("saving_{suffix}"),
-            render_text(&mut saving_state(), size)
-        );
+        assert_screen("saving", &mut saving_state(), size);
     }
     let mut state = saving_state();
     press(&mut state, &["j"]);
-    assert_snapshot!("saved_120x36", render_text(&mut state, (120, 36)));
+    assert_screen("saved", &mut state, (120, 36));
     press(&mut state, &["Enter"]);
-    assert_snapshot!("saved_detail_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("saved_detail", &mut state, (80, 24));
     let mut state = saving_state();
     press(&mut state, &["G"]);
-    assert_snapshot!("saved_and_moved_120x36", render_text(&mut state, (120, 36)));
+    assert_screen("saved_and_moved", &mut state, (120, 36));
     press(&mut state, &["W"]);
-    assert_snapshot!("save_to_80x24", render_text(&mut state, (80, 24)));
+    assert_screen("save_to", &mut state, (80, 24));
 
     let mut state = program()
         .with(task("a").created("14:00").ready("5m"))
@@ -1604,13 +1455,7 @@ fn results_being_saved_and_saved() {
     let mut state = program()
         .with(task("a").created("14:00").ready("5m"))
         .build();
-    let attempt = press(&mut state, &["w"])
-        .into_iter()
-        .find_map(|effect| match effect {
-            Effect::Download { id: attempt, .. } => Some(attempt),
-            _ => None,
-        })
-        .unwrap();
+    let attempt = downloads(press(&mut state, &["w"]))[0];
     let result = Err(DownloadError::LinkExpired {
         status: 404,
         why: None,

@@ -1,7 +1,6 @@
 //! Every screen at every small size and with every character: drawing never panics, and no cell
 //! holds a harmful character.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,12 +22,7 @@ use kietop::{
     },
     ui::{self, theme::Theme},
 };
-use ratatui::{
-    Terminal,
-    backend::{Backend, ClearType, WindowSize},
-    buffer::{Buffer, Cell},
-    layout::{Position, Rect, Size},
-};
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::support::harmful_chars::{all_chars, is_harmful};
@@ -67,56 +61,12 @@ const KEY_PATHS: [&[&str]; 19] = [
     &["*", "W"],
 ];
 
-/// A backend that discards all output: the tests look at the buffer.
-struct NullBackend;
-
-impl Backend for NullBackend {
-    type Error = Infallible;
-
-    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(
-        &mut self,
-        _: I,
-    ) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn hide_cursor(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn show_cursor(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn get_cursor_position(&mut self) -> Result<Position, Infallible> {
-        Ok(Position::ORIGIN)
-    }
-    fn set_cursor_position<P: Into<Position>>(&mut self, _: P) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn clear(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn clear_region(&mut self, _: ClearType) -> Result<(), Infallible> {
-        Ok(())
-    }
-    fn size(&self) -> Result<Size, Infallible> {
-        Ok(Size::default())
-    }
-    fn window_size(&mut self) -> Result<WindowSize, Infallible> {
-        Ok(WindowSize {
-            columns_rows: Size::default(),
-            pixels: Size::default(),
-        })
-    }
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 /// A terminal for all sizes: it draws each frame into one buffer, without a diff or a copy.
-struct OffscreenTerminal(Terminal<NullBackend>);
+struct OffscreenTerminal(Terminal<TestBackend>);
 
 impl OffscreenTerminal {
     fn new() -> Self {
-        Self(Terminal::new(NullBackend).expect("a test terminal"))
+        Self(Terminal::new(TestBackend::new(1, 1)).expect("a test terminal"))
     }
 
     fn draw(&mut self, state: &mut State, size: (u16, u16), theme: &Theme) -> &Buffer {
