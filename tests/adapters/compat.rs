@@ -124,48 +124,6 @@ fn tasks_are_unchanged() {
 }
 
 #[test]
-fn states_and_labels_are_unchanged() {
-    let list = ListCopy::new();
-    let mut store = list.open_intact();
-    let tasks = store.load().unwrap();
-
-    let mut found: Vec<_> = tasks
-        .iter()
-        .map(|task| {
-            let json = json::task_record(task, TWO_WEEKS);
-            let text = |name: &str| json[name].as_str().unwrap_or("-").to_owned();
-            let flag = json["successFlag"].as_u64().map(|flag| flag.to_string());
-            [
-                text("taskId")[..4].to_owned(),
-                text("state"),
-                flag.unwrap_or_else(|| "-".to_owned()),
-                text("errorCode"),
-                text("label"),
-            ]
-            .join(" ")
-        })
-        .collect();
-
-    found.sort();
-    assert_eq!(
-        found,
-        [
-            "14d0 generating 0 - generating still",
-            "1a8a failed 0 501 jellyfish, take 3",
-            "2430 not_found - - -",
-            "2dab new - - never \"asked\" yet",
-            "7b79 rescued 4 - 日落-赛博",
-            "9f87 succeeded 1 - -",
-            "a934 succeeded 1 - hero loop",
-            "cdc3 succeeded 1 - hero loop",
-            "d91c succeeded 1 - -",
-            "e4d2 succeeded 1 - -",
-            "f755 unknown 7 - -",
-        ]
-    );
-}
-
-#[test]
 fn notifications_are_off_for_one_task() {
     let list = ListCopy::new();
     let mut store = list.open_intact();

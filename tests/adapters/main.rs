@@ -6,7 +6,6 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    clippy::string_slice,
     clippy::unreachable,
     clippy::unwrap_used,
     reason = "test code: an unexpected value must fail loudly"

@@ -24,8 +24,6 @@ mod command_damage;
 mod damage;
 mod deleted_list;
 mod disk_full;
-#[cfg(target_os = "linux")]
-mod failed_read;
 mod files;
 mod id_file;
 mod kills;
@@ -154,24 +152,6 @@ fn the_saved_session_survives_a_restart() {
 }
 
 #[test]
-fn an_older_file_is_migrated_and_keeps_its_tasks() {
-    let list = TestList::new();
-    let mut store = list.open();
-    store.apply(&[add("a")]).unwrap();
-    drop(store);
-    list.execute_sql(
-        "DROP TABLE outlook; DROP TABLE quiet; ALTER TABLE task DROP COLUMN saves;
-         PRAGMA user_version = 1",
-    );
-
-    let mut store = list.open();
-
-    assert_eq!(store.load().unwrap().len(), 1);
-    store.save_session(&ListView::default()).unwrap();
-    assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
-}
-
-#[test]
 fn a_re_added_task_keeps_its_details() {
     let mut store = SqliteStore::in_memory().unwrap();
     store
@@ -216,21 +196,18 @@ fn answers_for_unlisted_tasks_are_ignored() {
 #[test]
 fn the_journal_records_only_changes() {
     let mut store = SqliteStore::in_memory().unwrap();
-    let running = TaskState::Running {
-        is_finishing: false,
-    };
     store
         .apply(&[
             add("a"),
-            observed("a", running.clone()),
-            observed("a", running.clone()),
+            observed("a", running()),
+            observed("a", running()),
             failed("a", PollError::TimedOut),
             failed("a", PollError::TimedOut),
             failed("a", PollError::ConnectionLost),
-            observed("a", running.clone()),
+            observed("a", running()),
             observed("a", success()),
-            observed("a", running.clone()),
-            observed("a", running),
+            observed("a", running()),
+            observed("a", running()),
             opened("a"),
             remove("a"),
             restore("a"),

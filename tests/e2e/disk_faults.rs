@@ -210,6 +210,44 @@ fn each_write_failure_has_its_own_message() {
     }
 }
 
+/// SQLite may report damage after one failed read.
+#[test]
+fn one_failed_read_is_not_damage() {
+    let home = FaultyHome::new();
+    let tasks: Vec<_> = (0..300).map(|n| format!("task-number-{n}")).collect();
+    let mut add = vec!["add"];
+    add.extend(tasks.iter().map(String::as_str));
+    home.run_ok(&add, &[]);
+    let list = ["list", "--json"];
+    let expected = home.run_ok(&list, &[]);
+    let bytes = fs::read(home.list()).unwrap();
+    let mut failures = 0;
+
+    for failing in 1..=14 {
+        let fault = ("pread", "list.db", Errno::IO, &*failing.to_string());
+        let output = home.run_with_faults(&list, &[fault]);
+
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            assert_eq!(output.stdout, expected.as_bytes(), "read {failing}");
+            assert_eq!(stderr, "", "read {failing}");
+        } else {
+            failures += 1;
+            assert!(
+                stderr.contains("disk I/O error"),
+                "read {failing}: {stderr}"
+            );
+        }
+        let files = home.list_files();
+        assert!(
+            !files.iter().any(|name| name.contains(".corrupt-")),
+            "read {failing}: {stderr}"
+        );
+        assert_eq!(fs::read(home.list()).unwrap(), bytes, "read {failing}");
+    }
+    assert!(failures > 0, "no read failed");
+}
+
 #[test]
 fn a_list_of_another_user_names_its_owner() {
     if !rustix::process::geteuid().is_root() {

@@ -15,11 +15,13 @@ use kietop::{
     adapters::store::{Recovery, SqliteStore},
     domain::{
         link::Links,
-        list_change::ListChange,
+        list_change::{AccessMode, ExternalChange, ListChange, StoreError},
         poll_result::{FailedCheck, Observation, PollError},
         task::{CallbackStatus, Family, TaskDetails, TaskId, TaskState},
         text::CleanText,
+        watched_task::{NotifySetting, WatchedTask},
     },
+    ports::ListStore as _,
 };
 use tempfile::TempDir;
 
@@ -56,6 +58,28 @@ impl TestList {
         let reports = RecoveryReports::default();
         let store = SqliteStore::open(&self.path(), at(0), reports.sink()).unwrap();
         (store, reports)
+    }
+
+    /// Opens the list read-only.
+    pub(crate) fn open_to_read(&self) -> Result<SqliteStore, StoreError> {
+        let path = self.path();
+        SqliteStore::open_with_access(&path, AccessMode::ReadOnly, at(0), assert_undamaged)
+    }
+
+    /// Writes a file in place of a list, in a new folder.
+    pub(crate) fn with_file(bytes: &[u8]) -> Self {
+        let list = Self::new();
+        std::fs::create_dir(list.path().parent().unwrap()).unwrap();
+        std::fs::write(list.path(), bytes).unwrap();
+        list
+    }
+
+    /// Creates a list of schema version 1: "made" (finished), "new" and "running", and a removed
+    /// one.
+    pub(crate) fn version_1() -> Self {
+        let list = Self::with_file(b"");
+        list.execute_sql(include_str!("../fixtures/store/v1.sql"));
+        list
     }
 
     /// Returns the path of the id file.
@@ -154,6 +178,41 @@ pub(crate) fn id(text: &str) -> TaskId {
     TaskId::parse(text).unwrap()
 }
 
+/// Returns the ids of tasks, in their order.
+pub(crate) fn ids_of(tasks: &[WatchedTask]) -> Vec<&str> {
+    tasks.iter().map(|watched| watched.id().as_str()).collect()
+}
+
+/// Returns the ids on the list, in its order.
+pub(crate) fn listed_ids(store: &mut SqliteStore) -> Vec<String> {
+    let tasks = store.load().unwrap();
+    ids_of(&tasks).into_iter().map(str::to_owned).collect()
+}
+
+/// Returns the sorted ids of external changes, with a minus for removed tasks.
+pub(crate) fn changed_ids(store: &mut SqliteStore) -> Vec<String> {
+    let changes = store.external_changes().unwrap();
+    let name = |change: &ExternalChange| match change {
+        ExternalChange::Changed(watched) => watched.id().to_string(),
+        ExternalChange::Removed(id) => format!("-{id}"),
+    };
+    let mut names: Vec<_> = changes.iter().map(name).collect();
+    names.sort();
+    names
+}
+
+/// Returns the only external change.
+pub(crate) fn single_change(store: &mut SqliteStore) -> ExternalChange {
+    let [change] = store.external_changes().unwrap().try_into().unwrap();
+    change
+}
+
+pub(crate) fn running() -> TaskState {
+    TaskState::Running {
+        is_finishing: false,
+    }
+}
+
 pub(crate) fn success() -> TaskState {
     TaskState::Succeeded {
         videos: Links::parse(["https://ex.com/1.mp4"]),
@@ -176,6 +235,32 @@ pub(crate) fn labelled(task: &str, label: &CleanText) -> ListChange {
         family: FAMILY,
         label: Some(label.clone()),
         at: at(0),
+    }
+}
+
+/// Sets the label; an empty one removes it.
+pub(crate) fn set_label(task: &str, label: &str) -> ListChange {
+    ListChange::Label {
+        task: id(task),
+        at: at(5),
+        label: (!label.is_empty()).then(|| CleanText::line(label, 256)),
+    }
+}
+
+pub(crate) fn set_notify(task: &str, notify: NotifySetting) -> ListChange {
+    ListChange::SetNotify {
+        task: id(task),
+        at: at(5),
+        notify,
+    }
+}
+
+pub(crate) fn save_finished(task: &str, path: &str) -> ListChange {
+    ListChange::Saved {
+        task: id(task),
+        at: at(2),
+        number: 1,
+        path: path.into(),
     }
 }
 

@@ -43,17 +43,14 @@ impl ListTemplate {
             let state = match n % 3 {
                 0 => TaskState::New,
                 1 => success(),
-                _ => TaskState::Running {
-                    is_finishing: false,
-                },
+                _ => running(),
             };
             store.apply(&[observed(&name, state)]).unwrap();
             if n % 8 == 7 {
                 store.apply(&[remove(&name)]).unwrap();
             }
         }
-        let watched = store.load().unwrap();
-        let watched = watched.iter().map(|task| task.id().to_string()).collect();
+        let watched = listed_ids(&mut store).into_iter().collect();
         let removed = list.read_texts("SELECT id FROM task WHERE removed_at IS NOT NULL");
         // A kill leaves the log, which closing the store would remove.
         let open_store = is_killed.then_some(store);
@@ -238,7 +235,7 @@ fn run_and_check(
     is_incomplete |= round.check_output(&second, &later_backups);
 
     let is_failure = |output: &Output| output.status.code() == Some(1);
-    let Some(after) = listed_ids(&second) else {
+    let Some(after) = ids_in_json(&second) else {
         let stderr = String::from_utf8_lossy(&second.stderr);
         let is_refused =
             stderr.contains("another program's database") || stderr.contains("has version");
@@ -280,7 +277,7 @@ fn run_and_check(
 }
 
 /// Parses the ids of `list --json`; `None` if the command failed.
-fn listed_ids(output: &Output) -> Option<BTreeSet<String>> {
+fn ids_in_json(output: &Output) -> Option<BTreeSet<String>> {
     let tasks: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
     let ids = tasks.as_array()?.iter();
     Some(

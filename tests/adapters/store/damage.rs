@@ -34,9 +34,7 @@ pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
         };
         let state = match n % 3 {
             0 => success(),
-            1 => TaskState::Running {
-                is_finishing: false,
-            },
+            1 => running(),
             _ => TaskState::New,
         };
         changes.push(observed_as(&name, state, details, "{\"some\": \"json\"}"));
@@ -150,11 +148,7 @@ pub(crate) fn run_rounds(rounds: usize, seed: u64) -> DamageOutcome {
             }
             None => assert_eq!(loaded, all, "{context}"),
         }
-        let ids = |tasks: &[WatchedTask]| -> Vec<_> {
-            let ids = tasks.iter().map(|watched| watched.id().clone());
-            ids.collect()
-        };
-        assert_eq!(ids(&loaded), ids(&all), "{context}");
+        assert_eq!(ids_of(&loaded), ids_of(&all), "{context}");
         store.apply(&[add("after")]).unwrap();
         drop(store);
         assert_eq!(

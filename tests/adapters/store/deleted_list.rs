@@ -10,7 +10,7 @@ use std::{
 use kietop::{
     adapters::store::SqliteStore,
     domain::{
-        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange, StoreError},
+        list_change::{ChangeResult, StoreError},
         poll_result::PollError,
         query::ListView,
         task::{TaskDetails, TaskState},
@@ -31,17 +31,8 @@ fn filled_store(list: &TestList) -> (SqliteStore, Vec<WatchedTask>, RecoveryRepo
         .apply(&[
             labelled("a", &label),
             observed_as("a", success(), TaskDetails::default(), "{}"),
-            ListChange::Saved {
-                task: id("a"),
-                at: at(1),
-                number: 1,
-                path: "/videos/a.mp4".into(),
-            },
-            ListChange::SetNotify {
-                task: id("a"),
-                at: at(1),
-                notify: NotifySetting::Off,
-            },
+            save_finished("a", "/videos/a.mp4"),
+            set_notify("a", NotifySetting::Off),
             add("b"),
             add("c"),
             remove("c"),
@@ -63,18 +54,6 @@ fn list_folder(list: &TestList) -> PathBuf {
 
 fn missing_error(list: &TestList) -> StoreError {
     StoreError::Missing(list.path())
-}
-
-/// Returns the sorted ids of external changes, with a minus for removed tasks.
-fn changed_ids(store: &mut SqliteStore) -> Vec<String> {
-    let changes = store.external_changes().unwrap();
-    let name = |change: &ExternalChange| match change {
-        ExternalChange::Changed(watched) => watched.id().to_string(),
-        ExternalChange::Removed(id) => format!("-{id}"),
-    };
-    let mut names: Vec<_> = changes.iter().map(name).collect();
-    names.sort();
-    names
 }
 
 #[test]
@@ -143,8 +122,7 @@ fn a_missing_list_is_written_back_completely() {
         let mut after = store.load().unwrap();
         assert_eq!(after.remove(0), all[0]);
         assert_eq!(after.remove(0), all[1]);
-        let rest: Vec<_> = after.iter().map(|watched| watched.id().as_str()).collect();
-        assert_eq!(rest, ["c", "d"]);
+        assert_eq!(ids_of(&after), ["c", "d"]);
         assert_eq!(store.read_journal(&id("a"), 9).unwrap().len(), 3);
         assert!(!list.files().iter().any(|name| name.contains(".new")));
     }
@@ -159,9 +137,7 @@ fn writing_back_never_replaces_another_file() {
 
     store.write_back().unwrap();
 
-    let all = list.open().load().unwrap();
-    let names: Vec<_> = all.iter().map(|watched| watched.id().as_str()).collect();
-    assert_eq!(names, ["a", "b", "new"]);
+    assert_eq!(listed_ids(&mut list.open()), ["a", "b", "new"]);
 }
 
 #[test]
@@ -198,8 +174,7 @@ fn another_list_in_place_is_merged_by_id() {
     );
     drop(store);
     let after = list.open().load().unwrap();
-    let names: Vec<_> = after.iter().map(|watched| watched.id().as_str()).collect();
-    assert_eq!(names, ["a", "b", "new"]);
+    assert_eq!(ids_of(&after), ["a", "b", "new"]);
     assert_eq!(after[0].notify, NotifySetting::Off);
 }
 
@@ -270,9 +245,8 @@ fn garbage_written_over_the_list_is_set_aside() {
 
     result.unwrap();
     drop(store);
-    let after = list.open().load().unwrap();
-    let names: Vec<_> = after.iter().map(|watched| watched.id().as_str()).collect();
-    assert!(names.contains(&"d"), "{names:?} {all:?}");
+    let after = listed_ids(&mut list.open());
+    assert!(after.contains(&"d".to_owned()), "{after:?} {all:?}");
 }
 
 #[test]
@@ -302,9 +276,7 @@ fn a_read_only_list_is_readable_after_deletion() {
     let list = TestList::new();
     let (store, all, _) = filled_store(&list);
     drop(store);
-    let open =
-        SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
-    let mut reader = open.unwrap();
+    let mut reader = list.open_to_read().unwrap();
     reader.load().unwrap();
     delete_list(&list);
 

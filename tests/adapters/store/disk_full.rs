@@ -37,17 +37,6 @@ fn add_until_refused(store: &mut SqliteStore) -> (Vec<String>, StoreError) {
     panic!("40 MB fit on the disk");
 }
 
-fn task_ids(store: &mut SqliteStore) -> Vec<String> {
-    let mut names: Vec<_> = store
-        .load()
-        .unwrap()
-        .iter()
-        .map(|watched| watched.id().to_string())
-        .collect();
-    names.sort();
-    names
-}
-
 /// Fills the disk, checks the list, frees space, writes again, and reopens the list. Returns the
 /// error of the full disk.
 fn fill_disk(path: &Path, free_space: impl FnOnce()) -> StoreError {
@@ -56,7 +45,7 @@ fn fill_disk(path: &Path, free_space: impl FnOnce()) -> StoreError {
     acknowledged.sort();
     assert!(!acknowledged.is_empty());
     assert_eq!(
-        task_ids(&mut store),
+        listed_ids(&mut store),
         acknowledged,
         "all, and nothing of the failed change"
     );
@@ -69,7 +58,7 @@ fn fill_disk(path: &Path, free_space: impl FnOnce()) -> StoreError {
     let reports = RecoveryReports::default();
     let mut store = SqliteStore::open(path, at(0), reports.sink()).unwrap();
     assert_eq!(reports.take(), [], "a full disk is not damage");
-    let after = task_ids(&mut store);
+    let after = listed_ids(&mut store);
     assert!(acknowledged.iter().all(|name| after.contains(name)));
     assert!(after.contains(&"later".to_owned()));
     error

@@ -12,10 +12,11 @@ use std::{
 use kietop::{
     adapters::store::SqliteStore,
     domain::{
-        list_change::{AccessMode, ChangeResult, ExternalChange, StoreError},
+        list_change::{ChangeResult, StoreError},
+        query::ListView,
+        status::ResultLocation,
         task::TaskState,
         text::CleanText,
-        watched_task::WatchedTask,
     },
     ports::ListStore,
 };
@@ -28,10 +29,6 @@ use crate::support::store::*;
 
 fn file_mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
-}
-
-fn task_ids(all: &[WatchedTask]) -> Vec<String> {
-    all.iter().map(|watched| watched.id().to_string()).collect()
 }
 
 #[test]
@@ -93,7 +90,7 @@ fn a_read_only_list_is_shown() {
     const TEST_NAME: &str = "store::files::a_read_only_list_is_shown";
     if let Some(path) = job_path() {
         let mut store = SqliteStore::open(&path, at(0), assert_undamaged).unwrap();
-        assert_eq!(task_ids(&store.load().unwrap()), ["a"]);
+        assert_eq!(listed_ids(&mut store), ["a"]);
         assert_eq!(store.external_changes().unwrap(), []);
         let result = store.apply(&[add("b")]);
         assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
@@ -150,8 +147,7 @@ fn a_newer_file_is_not_modified() {
 
 #[test]
 fn another_programs_database_is_not_modified() {
-    let list = TestList::new();
-    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    let list = TestList::with_file(b"");
     list.execute_sql("CREATE TABLE places (id INTEGER); INSERT INTO places VALUES (1)");
     let before = fs::read(list.path()).unwrap();
 
@@ -163,69 +159,62 @@ fn another_programs_database_is_not_modified() {
 }
 
 #[test]
-fn a_version_1_file_is_read() {
-    let list = TestList::new();
-    fs::create_dir(list.path().parent().unwrap()).unwrap();
-    let script = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store/v1.sql"),
-    )
-    .unwrap();
-    list.execute_sql(&script);
+fn a_version_1_file_is_read_and_migrated() {
+    let list = TestList::version_1();
 
     let mut store = list.open();
 
     let all = store.load().unwrap();
-    assert_eq!(task_ids(&all), ["made", "new", "running"]);
+    assert_eq!(ids_of(&all), ["made", "new", "running"]);
     assert_eq!(all[0].task.state(), &success());
     assert_eq!(all[1].label, Some(CleanText::line("a \u{1b}[1mname", 256)));
     assert_eq!(store.load_session().unwrap().removals, [[id("removed")]]);
     assert_eq!(store.read_journal(&id("made"), 9).unwrap().len(), 2);
+    assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
+    store.save_session(&ListView::default()).unwrap();
+    store.apply(&[save_finished("made", "/a.mp4")]).unwrap();
+    let all = list.open().load().unwrap();
+    assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
+    assert_eq!(all.len(), 3);
+}
+
+#[test]
+fn a_damaged_version_1_file_is_recovered() {
+    let list = TestList::version_1();
+    list.execute_sql("DROP TABLE journal");
+
+    let (mut store, reports) = list.open_damaged();
+
+    let report = reports.take_single().to_string();
+    assert!(report.contains("Recovered 3 tasks"), "{report}");
+    assert_eq!(store.load().unwrap().len(), 3);
 }
 
 #[test]
 fn read_only_open_creates_nothing() {
     let list = TestList::new();
-    let open =
-        SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
-    let mut reader = open.unwrap();
+    let mut reader = list.open_to_read().unwrap();
+    let refusal = |result| assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
 
     assert_eq!(reader.load().unwrap(), []);
-    assert!(matches!(
-        reader.apply(&[add("a")]),
-        Err(StoreError::ReadOnly(_))
-    ));
-    assert_eq!(
-        fs::read_dir(list.dir.path()).unwrap().count(),
-        0,
-        "no file, no folder"
-    );
+    refusal(reader.apply(&[add("a")]));
+    let files = fs::read_dir(list.dir.path()).unwrap();
+    assert_eq!(files.count(), 0, "no file, no folder");
 
     let mut writer = list.open();
     writer.apply(&[add("a")]).unwrap();
-    let count_changed = |changes: Vec<ExternalChange>| {
-        changes
-            .into_iter()
-            .filter(|change| matches!(change, ExternalChange::Changed(_)))
-            .count()
-    };
-    assert_eq!(count_changed(reader.external_changes().unwrap()), 1);
+    assert_eq!(changed_ids(&mut reader), ["a"]);
     writer.apply(&[add("b")]).unwrap();
-    assert_eq!(count_changed(reader.external_changes().unwrap()), 1);
-    assert!(matches!(
-        reader.apply(&[add("c")]),
-        Err(StoreError::ReadOnly(_))
-    ));
+    assert_eq!(changed_ids(&mut reader), ["b"]);
+    refusal(reader.apply(&[add("c")]));
     assert_eq!(writer.load().unwrap().len(), 2);
 }
 
 #[test]
 fn read_only_open_keeps_a_damaged_file() {
-    let list = TestList::new();
-    fs::create_dir(list.path().parent().unwrap()).unwrap();
-    fs::write(list.path(), "not a database").unwrap();
+    let list = TestList::with_file(b"not a database");
 
-    let result =
-        SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
+    let result = list.open_to_read();
 
     assert!(matches!(result, Err(StoreError::Damaged(_))), "{result:?}");
     assert_eq!(list.files(), ["kietop.db"]);
@@ -234,9 +223,7 @@ fn read_only_open_keeps_a_damaged_file() {
 
 #[test]
 fn a_non_list_file_is_set_aside() {
-    let list = TestList::new();
-    fs::create_dir(list.path().parent().unwrap()).unwrap();
-    fs::write(list.path(), "not a database").unwrap();
+    let list = TestList::with_file(b"not a database");
 
     let (mut store, reports) = list.open_damaged();
 
@@ -253,8 +240,7 @@ fn a_non_list_file_is_set_aside() {
 
 #[test]
 fn two_backups_in_one_second_do_not_collide() {
-    let list = TestList::new();
-    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    let list = TestList::with_file(b"");
     for text in ["first", "second"] {
         fs::write(list.path(), text).unwrap();
         list.open_damaged();
@@ -280,7 +266,7 @@ fn a_lost_file_header_loses_no_task() {
 
     let (mut store, reports) = list.open_damaged();
 
-    assert_eq!(task_ids(&store.load().unwrap()), task_ids(&all));
+    assert_eq!(listed_ids(&mut store), ids_of(&all));
     let recovery = reports.take_single();
     assert_eq!(recovery.intact + recovery.partial, all.len());
     assert!(recovery.intact >= all.len() * 8 / 10, "{recovery}");
@@ -295,7 +281,7 @@ fn a_lost_file_with_its_wal_loses_no_task() {
     let (mut store, reports) = list.open_damaged();
 
     reports.take_single();
-    assert_eq!(task_ids(&store.load().unwrap()), task_ids(&all));
+    assert_eq!(listed_ids(&mut store), ids_of(&all));
 }
 
 #[test]
@@ -314,7 +300,7 @@ fn damage_found_in_use_is_reported_and_recovered() {
 
     let recovery = reports.take_single();
     assert_eq!((recovery.intact, recovery.partial), (all.len() - 1, 1));
-    assert_eq!(task_ids(&loaded), task_ids(&all));
+    assert_eq!(ids_of(&loaded), ids_of(&all));
     assert_eq!(loaded[0], all[0]);
     let damaged = loaded.last().unwrap();
     assert_eq!(damaged.task.state(), &TaskState::New);
@@ -333,22 +319,18 @@ fn a_file_replaced_by_another_instance_is_reopened() {
     let all = first.load().unwrap();
     reports.take_single();
     let applied = second.apply(&[add("later")]).unwrap();
-    let first_changes = first.external_changes().unwrap();
-    let second_changes = second.external_changes().unwrap();
+    let first_changes = changed_ids(&mut first);
+    let second_changes = changed_ids(&mut second);
     drop(second);
     first.apply(&[add("last")]).unwrap();
     drop(first);
 
     assert!(matches!(applied[..], [ChangeResult::Added(_)]));
+    assert_eq!(first_changes, ["later"]);
     assert!(
-        matches!(&first_changes[..], [ExternalChange::Changed(later)] if later.id() == &id("later"))
-    );
-    let reloaded = second_changes
-        .iter()
-        .filter(|change| matches!(change, ExternalChange::Changed(_)));
-    assert_eq!(
-        reloaded.count(),
-        all.len(),
+        ids_of(&all)
+            .iter()
+            .all(|id| second_changes.contains(&(*id).to_owned())),
         "every row of a new file is reported"
     );
     assert_eq!(list.open().load().unwrap().len(), all.len() + 2);
@@ -386,7 +368,7 @@ fn foreign_triggers_and_keys_are_inert() {
     store.apply(&[add("b"), observed("a", success())]).unwrap();
 
     let all = list.open().load().unwrap();
-    assert_eq!(task_ids(&all), ["a", "b"]);
+    assert_eq!(ids_of(&all), ["a", "b"]);
     assert!(all.iter().all(|watched| watched.label.is_none()));
 }
 
@@ -402,5 +384,5 @@ fn a_view_in_place_of_a_table_is_not_read() {
     let (mut store, reports) = list.open_damaged();
 
     reports.take_single();
-    assert_eq!(task_ids(&store.load().unwrap()), ["a"]);
+    assert_eq!(listed_ids(&mut store), ["a"]);
 }

@@ -3,9 +3,8 @@
 use std::{fs, os::unix::fs::MetadataExt as _};
 
 use kietop::{
-    adapters::store::SqliteStore,
     domain::{
-        list_change::{AccessMode, ChangeResult, ListChange, StoreError},
+        list_change::{ChangeResult, StoreError},
         task::{TaskDetails, TaskState},
         text::CleanText,
         watched_task::NotifySetting,
@@ -15,11 +14,6 @@ use kietop::{
 
 use crate::support::store::*;
 
-fn task_ids(store: &mut SqliteStore) -> Vec<String> {
-    let all = store.load().unwrap();
-    all.iter().map(|watched| watched.id().to_string()).collect()
-}
-
 /// Returns event, id and label of each line, except confirmations.
 fn logged_events(list: &TestList) -> Vec<String> {
     let text = fs::read_to_string(list.ids()).unwrap();
@@ -28,14 +22,6 @@ fn logged_events(list: &TestList) -> Vec<String> {
         fields.join(" ").trim_end().to_owned()
     });
     lines.filter(|line| !line.starts_with("done ")).collect()
-}
-
-fn set_label(task: &str, text: &str) -> ListChange {
-    ListChange::Label {
-        task: id(task),
-        at: at(1),
-        label: (!text.is_empty()).then(|| CleanText::line(text, 256)),
-    }
 }
 
 #[test]
@@ -121,12 +107,16 @@ fn all_ids_and_labels_are_recovered() {
         assert!(recovery.backup_path.is_some(), "{damage}");
         assert!(!recovery.is_complete(), "{damage}: states are lost");
         assert_eq!(recovery.missing, Some(0), "{damage}");
-        assert_eq!(task_ids(&mut store), ["a", "b", "d", "e"], "{damage}");
+        assert_eq!(listed_ids(&mut store), ["a", "b", "d", "e"], "{damage}");
         let label = |at: usize| all[at].label.as_ref().map(CleanText::as_str);
         assert_eq!(label(1), Some("neon city"), "{damage}");
         assert_eq!(label(2), Some("later"), "{damage}");
         drop(store);
-        assert_eq!(task_ids(&mut list.open()), ["a", "b", "d", "e"], "{damage}");
+        assert_eq!(
+            listed_ids(&mut list.open()),
+            ["a", "b", "d", "e"],
+            "{damage}"
+        );
     }
 }
 
@@ -138,8 +128,7 @@ fn transactions_lost_by_the_wal_are_damage() {
     // An older copy is valid by itself.
     fs::write(list.path(), old_copy).unwrap();
 
-    let read_only =
-        SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
+    let read_only = list.open_to_read();
     assert!(
         matches!(read_only, Err(StoreError::Damaged(_))),
         "{read_only:?}"
@@ -149,7 +138,7 @@ fn transactions_lost_by_the_wal_are_damage() {
     let recovery = reports.take_single();
     assert_eq!((recovery.intact, recovery.partial), (4, 3));
     assert!(recovery.reason.contains("3 tasks"), "{recovery}");
-    assert_eq!(task_ids(&mut store).len(), 7);
+    assert_eq!(listed_ids(&mut store).len(), 7);
 }
 
 #[test]
@@ -168,7 +157,7 @@ fn an_add_interrupted_by_a_kill_is_kept() {
     let recovery = reports.take_single();
     assert_eq!((&recovery.backup_path, recovery.partial), (&None, 1));
     assert!(recovery.is_complete());
-    assert_eq!(task_ids(&mut store), ["a", "b", "d", "e", "f"]);
+    assert_eq!(listed_ids(&mut store), ["a", "b", "d", "e", "f"]);
     drop(store);
     let (_, reports) = list.open_damaged();
     assert_eq!(reports.take(), []);
@@ -178,8 +167,7 @@ fn an_add_interrupted_by_a_kill_is_kept() {
 fn a_missing_id_file_is_rebuilt() {
     let list = list_with_history();
     fs::remove_file(list.ids()).unwrap();
-    SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged)
-        .unwrap();
+    list.open_to_read().unwrap();
     assert!(!list.ids().exists(), "a reader does not create it");
 
     drop(list.open());
@@ -225,7 +213,7 @@ fn a_damaged_id_file_is_harmless_with_a_sound_list() {
     }] {
         fs::write(list.ids(), damaged).unwrap();
 
-        assert_eq!(task_ids(&mut list.open()), ["a", "b", "d", "e"]);
+        assert_eq!(listed_ids(&mut list.open()), ["a", "b", "d", "e"]);
         assert_eq!(logged_events(&list).len(), 5);
     }
 }
@@ -233,11 +221,7 @@ fn a_damaged_id_file_is_harmless_with_a_sound_list() {
 #[test]
 fn without_the_id_file_ids_come_from_other_tables() {
     let list = TestList::new();
-    let notify_off = ListChange::SetNotify {
-        task: id("notify-off"),
-        at: at(1),
-        notify: NotifySetting::Off,
-    };
+    let notify_off = set_notify("notify-off", NotifySetting::Off);
     let answer = observed_as("answered", TaskState::New, TaskDetails::default(), "{}");
     let mut store = list.open();
     store
@@ -252,7 +236,7 @@ fn without_the_id_file_ids_come_from_other_tables() {
     fs::remove_file(list.ids()).unwrap();
 
     let (mut store, reports) = list.open_damaged();
-    let all = task_ids(&mut store);
+    let all = listed_ids(&mut store);
 
     assert_eq!(all, ["answered", "journal", "notify-off"]);
     let recovery = reports.take_single();
@@ -278,7 +262,7 @@ fn without_id_file_and_first_page_ids_come_from_the_journal() {
 
     let (mut store, reports) = list.open_damaged();
 
-    let all = task_ids(&mut store);
+    let all = listed_ids(&mut store);
     assert_eq!(all.len(), 39, "{all:?}");
     assert!(!all.contains(&"task-number-7".to_owned()));
     assert_eq!(reports.take_single().missing, Some(1));
@@ -294,7 +278,7 @@ fn a_failed_id_line_refuses_the_add() {
     let result = store.apply(&[add("f")]);
 
     assert!(result.is_err(), "{result:?}");
-    assert_eq!(task_ids(&mut store), ["a", "b", "d", "e"]);
+    assert_eq!(listed_ids(&mut store), ["a", "b", "d", "e"]);
     fs::remove_dir(list.ids()).unwrap();
     let added = store.apply(&[add("f")]).unwrap();
     assert!(matches!(added[..], [ChangeResult::Added(_)]));
@@ -314,5 +298,5 @@ fn a_bloated_id_file_is_compacted_on_open() {
     assert!(fs::metadata(list.ids()).unwrap().len() < 2000);
     let events = logged_events(&list);
     assert!(events[4].starts_with("add a 4499 xxx"), "{events:?}");
-    assert_eq!(task_ids(&mut list.open()), ["a", "b", "d", "e"]);
+    assert_eq!(listed_ids(&mut list.open()), ["a", "b", "d", "e"]);
 }

@@ -1,6 +1,6 @@
 //! Saved results in the list file: restarts, versions, removals and damage.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use kietop::{
     domain::{
@@ -13,7 +13,7 @@ use kietop::{
     ports::ListStore as _,
 };
 
-use crate::support::store::{TestList, add, at, id, observed, remove, restore, success};
+use crate::support::store::*;
 
 const SAVED_PATH: &str = "/home/me/Videos/kietop/neon \u{1b}[1m\"city\".mp4";
 
@@ -22,15 +22,6 @@ fn save_started(task: &str) -> ListChange {
         task: id(task),
         at: at(1),
         folder: "/home/me/Videos/kietop".into(),
-    }
-}
-
-fn save_finished(task: &str) -> ListChange {
-    ListChange::Saved {
-        task: id(task),
-        at: at(2),
-        number: 1,
-        path: SAVED_PATH.into(),
     }
 }
 
@@ -57,7 +48,7 @@ fn saved_results_survive_restart_removal_and_undo() {
         add("a"),
         observed("a", success()),
         save_started("a"),
-        save_finished("a"),
+        save_finished("a", SAVED_PATH),
         warned,
     ];
     list.open().apply(&changes).unwrap();
@@ -148,7 +139,9 @@ fn a_retry_survives_a_restart_without_journal_lines() {
         ["save failed: not ready yet (404)"]
     );
 
-    list.open().apply(&[save_finished("a")]).unwrap();
+    list.open()
+        .apply(&[save_finished("a", SAVED_PATH)])
+        .unwrap();
     assert_eq!(retry(), None);
 }
 
@@ -160,11 +153,10 @@ fn another_instance_sees_a_saved_file() {
     let mut second = list.open();
     second.load().unwrap();
 
-    first.apply(&[save_finished("a")]).unwrap();
+    first.apply(&[save_finished("a", SAVED_PATH)]).unwrap();
 
-    let changes = second.external_changes().unwrap();
-    let [ExternalChange::Changed(watched)] = &changes[..] else {
-        panic!("{changes:?}");
+    let ExternalChange::Changed(watched) = single_change(&mut second) else {
+        panic!("removed")
     };
     assert_eq!(watched.result_location(), ResultLocation::OnDisk);
 }
@@ -176,9 +168,9 @@ fn a_flipped_byte_in_a_path_is_damage() {
         .apply(&[
             add("a"),
             observed("a", success()),
-            save_finished("a"),
+            save_finished("a", SAVED_PATH),
             add("b"),
-            save_finished("b"),
+            save_finished("b", SAVED_PATH),
         ])
         .unwrap();
     list.execute_sql("UPDATE task SET saves = replace(saves, 'Videos', 'Videot') WHERE id = 'a'");
@@ -196,36 +188,4 @@ fn a_flipped_byte_in_a_path_is_damage() {
         all[0].saved_results.files().is_empty(),
         "recovered by id only"
     );
-}
-
-#[test]
-fn a_version_1_file_is_migrated_to_store_saves() {
-    let list = TestList::new();
-    fs::create_dir(list.path().parent().unwrap()).unwrap();
-    list.execute_sql(include_str!("../../fixtures/store/v1.sql"));
-    let mut store = list.open();
-    assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
-
-    store.apply(&[save_finished("made")]).unwrap();
-
-    let all = list.open().load().unwrap();
-    assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
-    assert_eq!(all.len(), 3);
-}
-
-#[test]
-fn a_damaged_version_1_file_is_recovered() {
-    let list = TestList::new();
-    fs::create_dir(list.path().parent().unwrap()).unwrap();
-    list.execute_sql(include_str!("../../fixtures/store/v1.sql"));
-    list.execute_sql("UPDATE meta SET rows = 'x' || rows WHERE 0; DROP TABLE journal;");
-
-    let (mut store, reports) = list.open_damaged();
-
-    let recovery = reports.take_single();
-    assert!(
-        recovery.to_string().contains("Recovered 3 tasks"),
-        "{recovery}"
-    );
-    assert_eq!(store.load().unwrap().len(), 3);
 }

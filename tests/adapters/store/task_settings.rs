@@ -1,10 +1,11 @@
 //! Stored settings: labels, notifications and the last-seen time; and raw responses.
 
 use kietop::{
+    adapters::store::SqliteStore,
     domain::{
-        list_change::{ChangeResult, ExternalChange, JournalEvent, ListChange},
+        list_change::{ChangeResult, ExternalChange, JournalEvent},
         poll_result::PollError,
-        task::{TaskDetails, TaskState},
+        task::TaskDetails,
         text::CleanText,
         watched_task::NotifySetting,
     },
@@ -12,22 +13,6 @@ use kietop::{
 };
 
 use crate::support::store::*;
-
-fn set_label(task: &str, label: &str) -> ListChange {
-    ListChange::Label {
-        task: id(task),
-        at: at(5),
-        label: (!label.is_empty()).then(|| CleanText::line(label, 256)),
-    }
-}
-
-fn set_notify(task: &str, notify: NotifySetting) -> ListChange {
-    ListChange::SetNotify {
-        task: id(task),
-        at: at(5),
-        notify,
-    }
-}
 
 #[test]
 fn a_label_is_changed_removed_and_journaled() {
@@ -70,46 +55,31 @@ fn the_notify_setting_is_stored_and_shared() {
         .apply(&[add("a"), add("b"), set_notify("a", NotifySetting::Off)])
         .unwrap();
 
-    let setting = |change: &ExternalChange| match change {
-        ExternalChange::Changed(watched) => (watched.id().as_str().to_owned(), watched.notify),
-        ExternalChange::Removed(id) => panic!("{id} was removed"),
-    };
-    let settings: Vec<_> = second
-        .external_changes()
-        .unwrap()
-        .iter()
-        .map(setting)
+    let settings = second.external_changes().unwrap().into_iter();
+    let settings: Vec<_> = settings
+        .map(|change| match change {
+            ExternalChange::Changed(watched) => (watched.id().clone(), watched.notify),
+            ExternalChange::Removed(id) => panic!("{id} was removed"),
+        })
         .collect();
     assert_eq!(
         settings,
-        [
-            ("a".into(), NotifySetting::Off),
-            ("b".into(), NotifySetting::On)
-        ]
+        [(id("a"), NotifySetting::Off), (id("b"), NotifySetting::On)]
     );
+    let off = |store: &mut SqliteStore| {
+        let mut tasks = store.load().unwrap();
+        tasks.retain(|task| task.notify == NotifySetting::Off);
+        ids_of(&tasks).join(" ")
+    };
     // A failed check, a removal and its undo do not change it.
     second.apply(&[failed("a", PollError::AnswerLost)]).unwrap();
     second.apply(&[remove("a")]).unwrap();
     second.apply(&[restore("a")]).unwrap();
     drop((first, second));
     let mut store = list.open();
-    let loaded = store.load().unwrap();
-    assert_eq!(
-        loaded
-            .iter()
-            .find(|task| task.id() == &id("a"))
-            .unwrap()
-            .notify,
-        NotifySetting::Off
-    );
+    assert_eq!(off(&mut store), "a");
     store.apply(&[set_notify("a", NotifySetting::On)]).unwrap();
-    assert!(
-        store
-            .load()
-            .unwrap()
-            .iter()
-            .all(|task| task.notify == NotifySetting::On)
-    );
+    assert_eq!(off(&mut store), "");
 }
 
 #[test]
@@ -129,13 +99,10 @@ fn the_raw_response_is_formatted() {
     let mut store = list.open();
     store.apply(&[add("a")]).unwrap();
     assert_eq!(store.read_raw_response(&id("a")).unwrap(), None);
-    let running = TaskState::Running {
-        is_finishing: false,
-    };
     store
         .apply(&[observed_as(
             "a",
-            running,
+            running(),
             TaskDetails::default(),
             "{\"b\":[1]}",
         )])
