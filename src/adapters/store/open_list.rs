@@ -304,24 +304,26 @@ impl OpenList {
         let is_current = known.is_intact && !known.is_bloated() && listed.iter().all(is_logged);
         // If this fails, the next opening retries it, and an add reports the error itself.
         match self.add_missing_tasks(&path, &changes, is_current) {
-            Ok(()) => Ok(changes.len()),
             Err(error @ StoreError::Damaged(_)) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the id file cannot be written");
                 Ok(0)
             }
+            added => added,
         }
     }
 
-    /// Adds tasks to the list, and rewrites the id file unless it is current.
+    /// Adds tasks to the list, and rewrites the id file unless it is current. Returns the number of
+    /// tasks that no other instance has added meanwhile.
     fn add_missing_tasks(
         &mut self,
         path: &Path,
         changes: &[ListChange],
         is_current: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
+        let mut applied = Vec::new();
         if !changes.is_empty() {
-            self.write_changes(changes)?;
+            applied = self.write_changes(changes)?;
         }
         if !is_current {
             self.set_flush_commits(true)?;
@@ -331,7 +333,8 @@ impl OpenList {
             id_sync::rewrite(&tx, path)?;
             tx.commit()?;
         }
-        Ok(())
+        let is_added = |applied: &&ChangeResult| matches!(applied, ChangeResult::Added(_));
+        Ok(applied.iter().filter(is_added).count())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{process::Stdio, sync::mpsc, thread, time::Duration};
 
 use kietop::{
-    adapters::store::{SqliteStore, watch},
+    adapters::store::{Recovery, SqliteStore, watch},
     domain::{
         list_change::{ChangeResult, ExternalChange},
         poll_result::PollError,
@@ -25,8 +25,10 @@ fn two_threads_lose_no_add() {
         for side in ["left", "right"] {
             let list = &list;
             scope.spawn(move || {
-                let mut store = list.open();
                 for n in 0..200 {
+                    // An add in progress is not an interrupted one.
+                    let fail = |recovery: &Recovery| panic!("{recovery}");
+                    let mut store = SqliteStore::open(&list.path(), at(0), fail).unwrap();
                     let name = format!("{side}-{n}");
                     let applied = store.apply(&[add(&name)]).unwrap();
                     assert!(
