@@ -23,6 +23,7 @@ pub mod response_notes;
 pub mod saved_session;
 pub mod schedule;
 pub mod status;
+pub mod store_request;
 pub mod stored_key;
 pub mod suggest;
 pub mod task;

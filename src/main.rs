@@ -307,7 +307,7 @@ async fn run_demo(args: &SimulatorArgs, global: &GlobalArgs) -> Result<i32, Comm
         suggestions,
         ..app_settings(&settings)?
     };
-    let open_store: OpenStore = Box::new(move |_| {
+    let open_store = OpenStore::new(move |_| {
         let mut store = SqliteStore::in_memory()?;
         store.apply(&changes)?;
         Ok(OpenedStore {
@@ -504,7 +504,7 @@ fn store_opener(
     report: ReportRecovery,
     mut wrap: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
-    Box::new(move |notifier| {
+    OpenStore::new(move |notifier| {
         let recovery_notifier = notifier.clone();
         let store =
             SqliteStore::open_with_access(&file, access, SystemClock::wall(), move |recovery| {

@@ -10,21 +10,17 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
-
 use crate::domain::{
     comparison::{Comparison, VideoSource},
     download::{DownloadError, DownloadRequest, TransferProgress},
     id_extract::KnownSecrets,
     limiter::{AccountHash, Broadcast, Denied, Permit, RequestOutcome},
     link::VideoUrl,
-    list_change::{ChangeResult, ExternalChange, JournalLine, ListChange, StoreError},
+    list_change::StoreError,
     poll_result::{PollError, PollResult},
     preview::PreviewError,
-    query::ListView,
-    raw_response::RawResponse,
     response_notes::ResponseNotes,
-    saved_session::SavedSession,
+    store_request::{StoreReply, StoreRequest},
     task::{Family, TaskId},
     time::Now,
     watched_task::WatchedTask,
@@ -67,38 +63,8 @@ pub trait TaskApi: fmt::Debug + Send + Sync {
 
 /// The list of watched tasks on disk, with its journal. Blocking.
 pub trait ListStore: fmt::Debug + Send {
-    /// Reads every watched task, and starts [`external_changes`](Self::external_changes) from here.
-    fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError>;
-
-    /// Applies changes in one transaction, all or none, and returns the result of each, in order.
-    /// An empty slice checks whether the list can be written.
-    ///
-    /// If one of them [needs acknowledgement](ListChange::needs_ack), all are on disk on return.
-    fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError>;
-
-    /// Returns the changes made by other instances since the last call or load.
-    fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError>;
-
-    /// Returns the last lines of a task's journal, oldest first.
-    fn read_journal(&mut self, task: &TaskId, limit: usize)
-    -> Result<Vec<JournalLine>, StoreError>;
-
-    /// Returns the server's last usable response about a task, formatted in lines.
-    fn read_raw_response(&mut self, task: &TaskId) -> Result<Option<RawResponse>, StoreError>;
-
-    /// Reads the last view, the time it was last seen, and the removals that can be undone.
-    fn load_session(&mut self) -> Result<SavedSession, StoreError>;
-
-    /// Saves the view. Not flushed: a power cut may lose it.
-    fn save_session(&mut self, list_view: &ListView) -> Result<(), StoreError>;
-
-    /// Saves the time at which the list was last seen. Not flushed.
-    fn save_last_seen(&mut self, at: Timestamp) -> Result<(), StoreError>;
-
-    /// Writes the list back to its path if the file is gone.
-    fn write_back(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
+    /// Carries out a request and returns the reply that belongs to it.
+    fn handle(&mut self, request: &StoreRequest) -> Result<StoreReply, StoreError>;
 }
 
 /// Request limits shared with the other instances on the list. Each call blocks for a second at

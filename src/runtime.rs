@@ -31,6 +31,7 @@ use crate::{
         state::State,
         update::{next_wakeup, startup_effects, update},
     },
+    domain::store_request::StoreRequest,
     messages::crashes,
     ports::Clock,
     ui,
@@ -162,45 +163,24 @@ impl<S: Display> EventLoop<'_, S> {
 
     fn run_effects(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            match effect {
-                Effect::Redraw => self.display.invalidate(),
-                Effect::Suspend => {
-                    // After an error the next draw fails too and ends the program.
-                    if self.display.suspend().is_ok() {
-                        self.dispatch(Msg::Resumed, Redraw::Now);
-                    }
+            if effect == Effect::Redraw {
+                self.display.invalidate();
+            } else if effect == Effect::Suspend {
+                // After an error the next draw fails too and ends the program.
+                if self.display.suspend().is_ok() {
+                    self.dispatch(Msg::Resumed, Redraw::Now);
                 }
-                Effect::Terminal(request) => {
+            } else if let Effect::Terminal(request) = &effect {
+                // As for `Suspend`.
+                self.display.send_request(request).unwrap_or_default();
+            } else {
+                if matches!(effect, Effect::RenderPreview(_))
+                    && self.preview_renderer.start_query(self.display.cell_size())
+                {
                     // As for `Suspend`.
-                    self.display.send_request(&request).unwrap_or_default();
+                    self.display.send_query(preview::QUERY).unwrap_or_default();
                 }
-                Effect::Quit => {}
-                Effect::RenderPreview(request) => {
-                    if self.preview_renderer.start_query(self.display.cell_size()) {
-                        // As for `Suspend`.
-                        self.display.send_query(preview::QUERY).unwrap_or_default();
-                    }
-                    self.effect_runner.run(Effect::RenderPreview(request));
-                }
-                effect @ (Effect::LoadSession
-                | Effect::SaveSession(_)
-                | Effect::LoadList
-                | Effect::Poll { .. }
-                | Effect::Broadcast(_)
-                | Effect::WriteChanges(_)
-                | Effect::RestoreListFile
-                | Effect::ReadJournal(_)
-                | Effect::ReadRawResponse(_)
-                | Effect::SaveLastSeen(_)
-                | Effect::Copy(_)
-                | Effect::Notify(_)
-                | Effect::Open { .. }
-                | Effect::ShowComparison(_)
-                | Effect::Download { .. }
-                | Effect::StopDownload(_)
-                | Effect::StopPreview(_)
-                | Effect::CheckFiles(_)
-                | Effect::CheckLocks(_)) => self.effect_runner.run(effect),
+                self.effect_runner.run(effect);
             }
         }
     }
@@ -284,7 +264,8 @@ impl<S: Display> EventLoop<'_, S> {
 
     fn handle_response(&mut self, msg: Msg) {
         // The user waits for the list at startup, so it is drawn at once.
-        let redraw = if matches!(msg, Msg::ListLoaded(_)) {
+        let is_list = |request: &StoreRequest| *request == StoreRequest::LoadList;
+        let redraw = if matches!(&msg, Msg::StoreAnswered { request, .. } if is_list(request)) {
             Redraw::Now
         } else {
             Redraw::Soon

@@ -21,10 +21,10 @@
 //!
 //! SQL is used in this module only. Blocking.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use jiff::Timestamp;
-use rusqlite::TransactionBehavior;
+use rusqlite::{Connection, TransactionBehavior};
 
 use self::open_list::OpenList;
 use crate::{
@@ -35,6 +35,7 @@ use crate::{
         query::ListView,
         raw_response::RawResponse,
         saved_session::SavedSession,
+        store_request::{StoreReply, StoreRequest},
         task::TaskId,
         watched_task::WatchedTask,
     },
@@ -63,6 +64,9 @@ pub use self::{
     recovery::Recovery,
     watch::{ListWatcher, watch},
 };
+
+/// Journal lines read for the details.
+const MAX_JOURNAL_LINES: usize = 200;
 
 /// The number of attempts to write a change while the file keeps being replaced.
 const MAX_WRITE_ATTEMPTS: u32 = 5;
@@ -284,17 +288,21 @@ impl SqliteStore {
     }
 }
 
-impl ListStore for SqliteStore {
-    fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
+/// The requests of [`ListStore`], one method for each.
+impl SqliteStore {
+    /// Reads every watched task; [`external_changes`](Self::external_changes) continues from here.
+    pub fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
         self.read_even_if_gone(OpenList::read_all)
     }
 
+    /// Applies changes in one transaction, all or none, and returns the result of each, in order.
+    ///
     /// Fails at once if the file is read-only, and with [`StoreError::Missing`] if it is gone from
     /// its path. An empty slice checks both.
     ///
     /// Adding a watched task without a label sets the label of the change. The result does not
-    /// contain the row, so [`external_changes`](ListStore::external_changes) reports it next.
-    fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
+    /// contain the row, so [`external_changes`](Self::external_changes) reports it next.
+    pub fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
         if self.access == AccessMode::Full || !changes.is_empty() {
             self.retry_writing()?;
         }
@@ -318,13 +326,14 @@ impl ListStore for SqliteStore {
         ))
     }
 
-    /// Reads only shared memory while no other connection has written.
-    fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
+    /// Returns the changes made by other instances since the last call or load. Reads only shared
+    /// memory while no other connection has written.
+    pub fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
         self.with_recovery(OpenList::read_external_changes)
     }
 
     /// Writes the list of the open connection back to its path if the file is gone.
-    fn write_back(&mut self) -> Result<(), StoreError> {
+    pub fn write_back(&mut self) -> Result<(), StoreError> {
         if let Some(why) = self.list.read_only_reason.clone() {
             return Err(why);
         }
@@ -338,12 +347,24 @@ impl ListStore for SqliteStore {
         self.with_recovery(|_| Ok(()))
     }
 
-    fn load_session(&mut self) -> Result<SavedSession, StoreError> {
+    pub fn load_session(&mut self) -> Result<SavedSession, StoreError> {
         self.read_even_if_gone(|list| session::load_session(&list.conn))
     }
 
     /// Fails with the reason if the file is read-only. Other instances do not reload anything.
-    fn save_session(&mut self, list_view: &ListView) -> Result<(), StoreError> {
+    pub fn save_session(&mut self, list_view: &ListView) -> Result<(), StoreError> {
+        self.write_session(|conn| session::save_list_view(conn, list_view))
+    }
+
+    /// Fails with the reason if the file is read-only.
+    pub fn save_last_seen(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        self.write_session(|conn| session::save_last_seen(conn, at))
+    }
+
+    fn write_session(
+        &mut self,
+        write: impl Fn(&Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         if let Some(why) = &self.list.read_only_reason {
             return Err(why.clone());
         }
@@ -352,13 +373,14 @@ impl ListStore for SqliteStore {
             let tx = list
                 .conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            session::save_list_view(&tx, list_view)?;
+            write(&tx)?;
             tx.commit()?;
             Ok(())
         })
     }
 
-    fn read_journal(
+    /// Returns the last lines of a task's journal, oldest first.
+    pub fn read_journal(
         &mut self,
         task: &TaskId,
         limit: usize,
@@ -366,19 +388,34 @@ impl ListStore for SqliteStore {
         self.read_even_if_gone(|list| read::read_journal(&list.conn, task, limit))
     }
 
-    fn read_raw_response(&mut self, task: &TaskId) -> Result<Option<RawResponse>, StoreError> {
+    pub fn read_raw_response(&mut self, task: &TaskId) -> Result<Option<RawResponse>, StoreError> {
         let found = self.read_even_if_gone(|list| read::read_raw(&list.conn, task))?;
         Ok(found.map(|(received_at, json)| RawResponse::parse(received_at, &json)))
     }
+}
 
-    /// Does nothing if the file is read-only.
-    fn save_last_seen(&mut self, at: Timestamp) -> Result<(), StoreError> {
-        if self.list.read_only_reason.is_some() {
-            return Ok(());
-        }
-        self.with_recovery(|list| {
-            list.set_flush_commits(false)?;
-            session::save_last_seen(&list.conn, at)
+impl ListStore for SqliteStore {
+    fn handle(&mut self, request: &StoreRequest) -> Result<StoreReply, StoreError> {
+        Ok(match request {
+            StoreRequest::LoadList => StoreReply::List(self.load()?),
+            StoreRequest::LoadSession => StoreReply::Session(self.load_session()?),
+            StoreRequest::Write(changes) => StoreReply::Written(self.apply(changes)?),
+            StoreRequest::ReadExternalChanges => {
+                StoreReply::ExternalChanges(self.external_changes()?)
+            }
+            StoreRequest::ReadJournal(task) => {
+                StoreReply::Journal(self.read_journal(task, MAX_JOURNAL_LINES)?)
+            }
+            StoreRequest::ReadRawResponse(task) => {
+                StoreReply::RawResponse(self.read_raw_response(task)?.map(Arc::new))
+            }
+            StoreRequest::SaveSession(view) => {
+                self.save_session(view).map(|()| StoreReply::Done)?
+            }
+            StoreRequest::SaveLastSeen(at) => {
+                self.save_last_seen(*at).map(|()| StoreReply::Done)?
+            }
+            StoreRequest::RestoreListFile => self.write_back().map(|()| StoreReply::Done)?,
         })
     }
 }

@@ -1,9 +1,7 @@
 //! Messages ([`Msg`]: facts, in the past tense) and effects ([`Effect`]: commands, in the
 //! imperative). Data only.
 
-use std::{path::PathBuf, sync::Arc};
-
-use jiff::Timestamp;
+use std::path::PathBuf;
 
 use crate::{
     app::{
@@ -18,16 +16,13 @@ use crate::{
         id_extract::KnownSecrets,
         limiter::{Broadcast, Denied},
         link::VideoUrl,
-        list_change::{ChangeResult, ExternalChange, JournalLine, ListChange, StoreError},
+        list_change::StoreError,
         poll_result::PollResult,
         preview::{CellArea, PreviewError, PreviewId, PreviewRequest},
-        query::ListView,
-        raw_response::RawResponse,
         response_notes::ResponseNotes,
-        saved_session::SavedSession,
         schedule::PollAttempt,
+        store_request::{StoreReply, StoreRequest},
         task::{Family, TaskId},
-        watched_task::WatchedTask,
     },
 };
 
@@ -67,11 +62,12 @@ pub enum Msg {
         /// The area of each preview image of the selected task, if there is space for them.
         preview_area: Option<CellArea>,
     },
-    /// The session of the last run was read.
-    SessionLoaded(Result<SavedSession, StoreError>),
-    SessionSaved(Result<(), StoreError>),
-    ListLoaded(Result<Vec<WatchedTask>, StoreError>),
-    ExternalChanges(Vec<ExternalChange>),
+    /// The list's answer to a request. [`StoreRequest::ReadExternalChanges`] comes from the watch
+    /// of its file and is reported only if there are changes, or an error.
+    StoreAnswered {
+        request: StoreRequest,
+        result: Result<StoreReply, StoreError>,
+    },
     Polled {
         task: TaskId,
         attempt: PollAttempt,
@@ -85,21 +81,6 @@ pub enum Msg {
         task: TaskId,
         attempt: PollAttempt,
         denied: Denied,
-    },
-    Stored {
-        changes: Vec<ListChange>,
-        /// One result for each change.
-        result: Result<Vec<ChangeResult>, StoreError>,
-    },
-    JournalRead {
-        task: TaskId,
-        /// The last lines, oldest first.
-        lines: Result<Vec<JournalLine>, StoreError>,
-    },
-    /// A task's raw response was read; `None` if the server has sent none.
-    RawResponseRead {
-        task: TaskId,
-        response: Result<Option<Arc<RawResponse>>, StoreError>,
     },
     Copied {
         /// The name of the text in a sentence.
@@ -147,9 +128,6 @@ pub enum Msg {
     },
     /// The program continues after a suspension.
     Resumed,
-    /// An error of the list file outside of a write.
-    ListFailed(StoreError),
-    ListFileRestored(Result<(), StoreError>),
     /// A component panicked and the panic was contained; the sentence names the component.
     ComponentPanicked(String),
     ShutdownRequested,
@@ -173,16 +151,11 @@ pub enum TerminalRequest {
 /// A command for the effect runner. Each is answered by exactly one [`Msg`], except those without
 /// an answer: [`Broadcast`](Effect::Broadcast), [`StopDownload`](Effect::StopDownload),
 /// [`StopPreview`](Effect::StopPreview), [`Redraw`](Effect::Redraw),
-/// [`Terminal`](Effect::Terminal), [`SaveLastSeen`](Effect::SaveLastSeen) and
-/// [`Quit`](Effect::Quit).
+/// [`Terminal`](Effect::Terminal) and [`Quit`](Effect::Quit).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Read the session of the last run; answered by [`Msg::SessionLoaded`].
-    LoadSession,
-    /// Save the list view; answered by [`Msg::SessionSaved`].
-    SaveSession(ListView),
-    /// Answered by [`Msg::ListLoaded`].
-    LoadList,
+    /// Answered by [`Msg::StoreAnswered`], in the order of the requests.
+    Store(StoreRequest),
     /// Request a task's state; answered by [`Msg::Polled`], or by [`Msg::PollDenied`].
     Poll {
         task: TaskId,
@@ -191,16 +164,6 @@ pub enum Effect {
     },
     /// Send the account's state to the other instances on this list.
     Broadcast(Broadcast),
-    /// Answered by [`Msg::Stored`].
-    WriteChanges(Vec<ListChange>),
-    /// Write the deleted list file again; answered by [`Msg::ListFileRestored`].
-    RestoreListFile,
-    /// Answered by [`Msg::JournalRead`].
-    ReadJournal(TaskId),
-    /// Answered by [`Msg::RawResponseRead`].
-    ReadRawResponse(TaskId),
-    /// Save the time at which the list was last seen.
-    SaveLastSeen(Timestamp),
     /// Copy to the clipboard; answered by [`Msg::Copied`].
     Copy(CopyPayload),
     /// Terminals do not answer.

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     domain::{
         schedule::LOST_AFTER,
+        store_request::StoreRequest,
         time::{Mono, Now},
         watched_task::WatchedTask,
     },
@@ -43,9 +44,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     state.started_at.get_or_insert(now.wall);
     backoff::detect_suspend(state, now);
     match msg {
-        // A session that cannot be loaded or saved is not an error: reading the list reports what
-        // is wrong with the file.
-        Msg::Tick | Msg::SessionLoaded(Err(_)) | Msg::SessionSaved(_) | Msg::Notified(Ok(())) => {}
+        Msg::Tick | Msg::Notified(Ok(())) => {}
         Msg::Pasted(_) | Msg::Mouse { .. } | Msg::Focused(_) if state.is_leaving => {}
         Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
         Msg::Mouse { action, target } => {
@@ -76,18 +75,8 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             state.previews.area = preview_area;
             keys::clamp_scroll(state, max_scroll);
         }
-        Msg::SessionLoaded(Ok(session)) => {
-            let finished = filter::session_loaded(state, session, now);
-            download::auto_save_external(state, &finished, now, &mut effects);
-        }
-        Msg::ListLoaded(result) => {
-            let finished = store::list_loaded(state, result, now);
-            download::auto_save_external(state, &finished, now, &mut effects);
-            download::check_interrupted(state, &mut effects);
-        }
-        Msg::ExternalChanges(changes) => {
-            let finished = store::apply_external(state, changes, now);
-            download::auto_save_external(state, &finished, now, &mut effects);
+        Msg::StoreAnswered { request, result } => {
+            store::store_answered(state, request, result, now, &mut effects);
         }
         Msg::Polled {
             task,
@@ -102,9 +91,6 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             attempt,
             denied,
         } => polling::poll_denied(state, &task, attempt, denied, now),
-        Msg::Stored { changes, result } => store::changes_written(state, changes, result, now),
-        Msg::JournalRead { task, lines } => store::journal_read(state, task, lines),
-        Msg::RawResponseRead { task, response } => store::raw_response_read(state, task, response),
         Msg::Copied { name, text, result } => {
             copy::copied(state, &name, text, result, now, &mut effects);
         }
@@ -127,8 +113,6 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::LocksChecked(locks) => download::locks_checked(state, locks, now, &mut effects),
         Msg::PreviewReady { id, result } => preview::preview_ready(state, id, result),
         Msg::Resumed => effects.push(Effect::Redraw),
-        Msg::ListFailed(error) => store::list_failed(state, error, now),
-        Msg::ListFileRestored(result) => store::list_file_restored(state, result, now),
         Msg::ComponentPanicked(reason) => messages::reply(state, Severity::Error, reason, now),
         Msg::ShutdownRequested => keys::quit(state, now, &mut effects),
     }
@@ -141,7 +125,10 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
 /// Returns the first effects of the program.
 pub fn startup_effects() -> Vec<Effect> {
     // The session comes first, so that the first list shown is already in its tab and order.
-    vec![Effect::LoadSession, Effect::LoadList]
+    vec![
+        Effect::Store(StoreRequest::LoadSession),
+        Effect::Store(StoreRequest::LoadList),
+    ]
 }
 
 /// Returns the latest time for the next [`Msg::Tick`]; `None` while nothing can change without a

@@ -24,7 +24,6 @@ use crate::{
         watched_task::MAX_LABEL_LEN,
     },
     messages::{command_line as messages, format, ids},
-    ports::ListStore as _,
 };
 
 /// The bytes of standard input read at a time.

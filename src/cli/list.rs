@@ -31,7 +31,7 @@ use crate::{
         watched_task::WatchedTask,
     },
     messages::{command_line as messages, format, tasks::NO_LONGER_ON_SERVER},
-    ports::{Clock as _, ListStore as _},
+    ports::Clock as _,
 };
 
 /// The maximum number of journal lines shown.

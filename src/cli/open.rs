@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{link::VideoUrl, list_change::ListChange},
     messages::command_line as messages,
-    ports::{ListStore as _, VideoOpener as _},
+    ports::VideoOpener as _,
 };
 
 /// Opens the first result, or the first input.

@@ -8,7 +8,6 @@ use crate::{
     adapters::desktop::SystemClock,
     domain::list_change::{ChangeResult, ListChange},
     messages::command_line as messages,
-    ports::ListStore as _,
 };
 
 /// Removes tasks, all or none; if some are not on the list, reports each of them.

@@ -28,7 +28,7 @@ use crate::{
         watched_task::WatchedTask,
     },
     messages::{command_line as messages, format},
-    ports::{Downloader, ListStore as _},
+    ports::Downloader,
 };
 
 /// Saves the results of tasks and prints the path of each file.

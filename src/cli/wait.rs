@@ -16,12 +16,11 @@ use crate::{
     app::state::{ListLoading, State},
     domain::{
         duration_text::{self, BareNumber},
-        list_change::{ChangeResult, ExternalChange, JournalLine, ListChange, StoreError},
+        list_change::StoreError,
         poll_result::PollError,
-        query::ListView,
-        raw_response::RawResponse,
         saved_session::SavedSession,
         schedule::PollState,
+        store_request::{StoreReply, StoreRequest},
         task::{TaskId, TaskState},
         time::Now,
         watched_task::WatchedTask,
@@ -256,49 +255,24 @@ impl FilteredStore {
 }
 
 impl ListStore for FilteredStore {
-    fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
-        let mut all = self.store.load()?;
-        all.retain(|watched| self.includes(watched.id()));
-        Ok(all)
-    }
-
-    fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
-        self.store.apply(changes)
-    }
-
-    fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
-        let mut changes = self.store.external_changes()?;
-        changes.retain(|change| match change {
-            ExternalChange::Changed(watched) => self.includes(watched.id()),
-            ExternalChange::Removed(id) => self.includes(id),
-        });
-        Ok(changes)
-    }
-
-    fn read_journal(
-        &mut self,
-        task: &TaskId,
-        max_lines: usize,
-    ) -> Result<Vec<JournalLine>, StoreError> {
-        self.store.read_journal(task, max_lines)
-    }
-
-    fn load_session(&mut self) -> Result<SavedSession, StoreError> {
-        Ok(SavedSession::default())
-    }
-
-    /// Does nothing: the session of the dashboard stays.
-    fn save_session(&mut self, _: &ListView) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn read_raw_response(&mut self, task: &TaskId) -> Result<Option<RawResponse>, StoreError> {
-        ListStore::read_raw_response(&mut self.store, task)
-    }
-
-    /// Does nothing: the user has not seen the list.
-    fn save_last_seen(&mut self, _: Timestamp) -> Result<(), StoreError> {
-        Ok(())
+    fn handle(&mut self, request: &StoreRequest) -> Result<StoreReply, StoreError> {
+        // The session of the dashboard stays, and the user has not seen the list.
+        if *request == StoreRequest::LoadSession {
+            return Ok(StoreReply::Session(SavedSession::default()));
+        }
+        if matches!(
+            request,
+            StoreRequest::SaveSession(_) | StoreRequest::SaveLastSeen(_)
+        ) {
+            return Ok(StoreReply::Done);
+        }
+        let mut reply = self.store.handle(request)?;
+        if let StoreReply::List(all) = &mut reply {
+            all.retain(|watched| self.includes(watched.id()));
+        } else if let StoreReply::ExternalChanges(changes) = &mut reply {
+            changes.retain(|change| self.includes(change.task()));
+        }
+        Ok(reply)
     }
 }
 

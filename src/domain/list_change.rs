@@ -168,6 +168,15 @@ pub enum ExternalChange {
     Removed(TaskId),
 }
 
+impl ExternalChange {
+    pub const fn task(&self) -> &TaskId {
+        match self {
+            Self::Changed(watched) => watched.id(),
+            Self::Removed(task) => task,
+        }
+    }
+}
+
 /// The reason why the list could not be read or written, with the next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {

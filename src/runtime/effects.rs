@@ -4,12 +4,12 @@
 //! (`store`); the browser is started on the blocking pool. After a panic the response is an error.
 
 mod limiter;
+mod responses;
 mod store;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -24,7 +24,8 @@ use tokio::{
 pub use self::store::{OpenStore, OpenedStore, StoreNotifier};
 use self::{
     limiter::LimiterHandle,
-    store::{StoreHandle, StoreRequest},
+    responses::{send_blocking, send_response},
+    store::StoreHandle,
 };
 use super::preview::PreviewMaker;
 use crate::{
@@ -62,6 +63,7 @@ pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 const QUEUE_SIZE: usize = 256;
 
 /// The implementations of the ports that the effects use.
+#[derive(Debug)]
 pub struct Services {
     pub clock: Arc<dyn Clock>,
     pub api: Arc<dyn TaskApi>,
@@ -76,38 +78,6 @@ pub struct Services {
     pub exporter: Arc<dyn Exporter>,
     pub notifier: Arc<dyn Notifier>,
     pub open_store: OpenStore,
-}
-
-impl fmt::Debug for Services {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            clock,
-            api,
-            limiter,
-            opener,
-            comparison_viewer,
-            frame_reader,
-            input_provider,
-            downloader,
-            clipboard,
-            exporter,
-            notifier,
-            open_store: _,
-        } = self;
-        f.debug_struct("Services")
-            .field("clock", clock)
-            .field("api", api)
-            .field("limiter", limiter)
-            .field("opener", opener)
-            .field("comparison_viewer", comparison_viewer)
-            .field("frame_reader", frame_reader)
-            .field("input_provider", input_provider)
-            .field("downloader", downloader)
-            .field("clipboard", clipboard)
-            .field("exporter", exporter)
-            .field("notifier", notifier)
-            .finish_non_exhaustive()
-    }
 }
 
 #[derive(Debug)]
@@ -163,15 +133,10 @@ impl EffectRunner {
         (!secrets.is_empty()).then_some(secrets)
     }
 
-    /// Runs an effect. Effects for the terminal are ignored here: the event loop runs them.
+    /// Runs an effect. Those for the screen are ignored here: the event loop runs them.
     pub(super) fn run(&mut self, effect: Effect) {
         match effect {
-            Effect::LoadSession => self.store.send(StoreRequest::LoadSession),
-            Effect::SaveSession(view) => self.store.send(StoreRequest::SaveSession(view)),
-            Effect::LoadList => self.store.send(StoreRequest::LoadList),
-            Effect::WriteChanges(changes) => self.store.send(StoreRequest::Apply(changes)),
-            Effect::RestoreListFile => self.store.send(StoreRequest::RestoreListFile),
-            Effect::ReadJournal(task) => self.store.send(StoreRequest::ReadJournal(task)),
+            Effect::Store(request) => self.store.send(request),
             Effect::Poll {
                 task,
                 family,
@@ -180,19 +145,13 @@ impl EffectRunner {
             Effect::Broadcast(broadcast) => self.limiter.broadcast(broadcast),
             Effect::Open { task, url, file } => self.open(task, url, file),
             Effect::ShowComparison(comparison) => self.show_comparison(comparison),
-            Effect::RenderPreview(request) => {
-                let Self {
-                    preview_maker,
-                    frame_reader,
-                    input_provider,
-                    responses,
-                    ..
-                } = self;
-                preview_maker.start(*request, frame_reader, input_provider, responses);
-            }
+            Effect::RenderPreview(request) => self.preview_maker.start(
+                *request,
+                &self.frame_reader,
+                &self.input_provider,
+                &self.responses,
+            ),
             Effect::StopPreview(id) => self.preview_maker.cancel(id),
-            Effect::ReadRawResponse(task) => self.store.send(StoreRequest::ReadRawResponse(task)),
-            Effect::SaveLastSeen(at) => self.store.send(StoreRequest::SaveLastSeen(at)),
             Effect::Copy(payload) => self.copy(payload),
             Effect::Notify(notification) => self.notify(notification),
             Effect::Download { id, request } => self.download(id, request),
@@ -208,8 +167,7 @@ impl EffectRunner {
     pub(super) async fn close(mut self) {
         self.download_stops.clear();
         self.preview_maker.close();
-        let (done, closed) = oneshot::channel();
-        self.store.send(StoreRequest::Close(done));
+        let closed = self.store.close();
         let released = self.limiter.close();
         // A receive error means that the thread has ended; a timeout that the disk does not answer.
         if time::timeout(SHUTDOWN_TIMEOUT, async { (closed.await, released.await) })
@@ -271,119 +229,109 @@ impl EffectRunner {
         });
     }
 
-    fn check_files(&self, files: Vec<(TaskId, PathBuf)>) {
-        let (downloader, responses) = (Arc::clone(&self.downloader), self.responses.clone());
-        task::spawn(async move {
-            let check = task::spawn_blocking(move || {
-                let files = files.into_iter().map(|(task, path)| {
-                    let exists = downloader.file_exists(&path);
-                    (task, path, exists)
-                });
-                files.collect()
-            });
-            // After a panic nothing is reported; the files are checked again later.
-            let files = check.await.unwrap_or_default();
-            send_response(&responses, Msg::FilesChecked(files)).await;
+    /// Runs blocking work and sends its message, or the other one after a panic.
+    fn run_blocking(&self, work: impl FnOnce() -> Msg + Send + 'static, after_panic: Msg) {
+        let responses = self.responses.clone();
+        task::spawn_blocking(move || {
+            let msg = catch_unwind(AssertUnwindSafe(work)).unwrap_or(after_panic);
+            send_blocking(&responses, msg);
         });
     }
 
-    fn check_locks(&self, requests: Vec<DownloadRequest>) {
-        let (downloader, responses) = (Arc::clone(&self.downloader), self.responses.clone());
-        task::spawn(async move {
-            let check = task::spawn_blocking(move || {
-                let mut locked = BTreeMap::new();
-                for request in requests {
-                    let is_locked = downloader.is_being_downloaded(&request);
-                    *locked.entry(request.task).or_default() |= is_locked;
-                }
-                locked.into_iter().collect()
+    fn check_files(&self, files: Vec<(TaskId, PathBuf)>) {
+        let downloader = Arc::clone(&self.downloader);
+        let check = move || {
+            let files = files.into_iter().map(|(task, path)| {
+                let exists = downloader.file_exists(&path);
+                (task, path, exists)
             });
-            // As in `check_files`.
-            let locked = check.await.unwrap_or_default();
-            send_response(&responses, Msg::LocksChecked(locked)).await;
-        });
+            Msg::FilesChecked(files.collect())
+        };
+        // After a panic nothing is reported; the files are checked again later.
+        self.run_blocking(check, Msg::FilesChecked(Vec::new()));
+    }
+
+    fn check_locks(&self, requests: Vec<DownloadRequest>) {
+        let downloader = Arc::clone(&self.downloader);
+        let check = move || {
+            let mut locked = BTreeMap::new();
+            for request in requests {
+                let is_locked = downloader.is_being_downloaded(&request);
+                *locked.entry(request.task).or_default() |= is_locked;
+            }
+            Msg::LocksChecked(locked.into_iter().collect())
+        };
+        // As in `check_files`.
+        self.run_blocking(check, Msg::LocksChecked(Vec::new()));
     }
 
     fn copy(&self, payload: CopyPayload) {
         let (clipboard, exporter) = (Arc::clone(&self.clipboard), Arc::clone(&self.exporter));
-        let responses = self.responses.clone();
-        task::spawn(async move {
-            let CopyPayload { name, content } = payload;
-            let copy = task::spawn_blocking(move || {
-                let text = match content {
-                    CopyContent::Text(text) => text,
-                    CopyContent::TasksAsJson(tasks) => exporter.to_json(&tasks),
-                    CopyContent::TasksAsCurl(tasks) => exporter.to_curl(&tasks),
-                };
-                let result = clipboard.copy(&text);
-                (text, result)
-            });
-            let msg = match copy.await {
-                Ok((text, result)) => Msg::Copied { name, text, result },
-                Err(_) => Msg::ComponentPanicked(crashes::copy(&name)),
+        let CopyPayload { name, content } = payload;
+        let after_panic = Msg::ComponentPanicked(crashes::copy(&name));
+        let copy = move || {
+            let text = match content {
+                CopyContent::Text(text) => text,
+                CopyContent::TasksAsJson(tasks) => exporter.to_json(&tasks),
+                CopyContent::TasksAsCurl(tasks) => exporter.to_curl(&tasks),
             };
-            send_response(&responses, msg).await;
-        });
+            let result = clipboard.copy(&text);
+            Msg::Copied { name, text, result }
+        };
+        self.run_blocking(copy, after_panic);
     }
 
     /// Shows a desktop notification and starts the user's command.
     fn notify(&self, notification: Notification) {
-        let (notifier, responses) = (Arc::clone(&self.notifier), self.responses.clone());
-        task::spawn(async move {
-            let notify = task::spawn_blocking(move || {
-                let shown = match &notification.desktop {
-                    Some((title, body)) => notifier.show(title, body),
-                    None => Ok(()),
-                };
-                if notification.command.is_empty() {
-                    return shown;
-                }
-                let run = notifier.run_command(&notification.command, &notification.variables);
-                shown.and(run)
-            });
-            let result = notify
-                .await
-                .unwrap_or_else(|_| Err(crashes::NOTIFICATION.into()));
-            send_response(&responses, Msg::Notified(result)).await;
-        });
+        let notifier = Arc::clone(&self.notifier);
+        let notify = move || {
+            let shown = match &notification.desktop {
+                Some((title, body)) => notifier.show(title, body),
+                None => Ok(()),
+            };
+            if notification.command.is_empty() {
+                return Msg::Notified(shown);
+            }
+            let run = notifier.run_command(&notification.command, &notification.variables);
+            Msg::Notified(shown.and(run))
+        };
+        self.run_blocking(notify, Msg::Notified(Err(crashes::NOTIFICATION.into())));
     }
 
     fn open(&self, task: TaskId, url: VideoUrl, file: Option<PathBuf>) {
-        let (opener, responses) = (Arc::clone(&self.opener), self.responses.clone());
-        let (downloader, input_provider) = (
-            Arc::clone(&self.downloader),
-            Arc::clone(&self.input_provider),
-        );
-        task::spawn(async move {
-            let link = url.clone();
-            let open = task::spawn_blocking(move || {
-                let saved = file.filter(|file| downloader.file_exists(file));
-                match saved.or_else(|| input_provider.cached_file(&link)) {
-                    Some(file) => opener.open_file(&file).map(|()| Some(file)),
-                    None => opener.open(&link).map(|()| None),
-                }
-            });
-            let crashed = || Err(crashes::BROWSER_START.to_owned());
-            let msg = match open.await.unwrap_or_else(|_panic| crashed()) {
-                Ok(Some(file)) => Msg::FileOpened { task, file },
-                result => Msg::Opened {
-                    task,
-                    url,
-                    result: result.map(drop),
+        let opener = Arc::clone(&self.opener);
+        let downloader = Arc::clone(&self.downloader);
+        let input_provider = Arc::clone(&self.input_provider);
+        let after_panic = Msg::Opened {
+            task: task.clone(),
+            url: url.clone(),
+            result: Err(crashes::BROWSER_START.into()),
+        };
+        let open = move || {
+            let saved = file.filter(|file| downloader.file_exists(file));
+            let result = match saved.or_else(|| input_provider.cached_file(&url)) {
+                Some(file) => match opener.open_file(&file) {
+                    Ok(()) => return Msg::FileOpened { task, file },
+                    failed => failed,
                 },
+                None => opener.open(&url),
             };
-            send_response(&responses, msg).await;
-        });
+            Msg::Opened { task, url, result }
+        };
+        self.run_blocking(open, after_panic);
     }
 
     fn show_comparison(&self, comparison: Box<Comparison>) {
-        let (viewer, responses) = (Arc::clone(&self.comparison_viewer), self.responses.clone());
-        task::spawn(async move {
-            let task = comparison.task.clone();
-            let shown = task::spawn_blocking(move || viewer.show_comparison(&comparison)).await;
-            let result = shown.unwrap_or_else(|_| Err(crashes::COMPARISON.to_owned()));
-            send_response(&responses, Msg::Compared { task, result }).await;
-        });
+        let viewer = Arc::clone(&self.comparison_viewer);
+        let after_panic = Msg::Compared {
+            task: comparison.task.clone(),
+            result: Err(crashes::COMPARISON.into()),
+        };
+        let show = move || Msg::Compared {
+            result: viewer.show_comparison(&comparison),
+            task: comparison.task,
+        };
+        self.run_blocking(show, after_panic);
     }
 }
 
@@ -405,12 +353,5 @@ fn polled_msg(task: TaskId, attempt: PollAttempt, result: PollResult, notes: Res
         attempt,
         answer: Box::new(result),
         notes,
-    }
-}
-
-/// Sends a response, waiting for room. It is dropped only if the event loop has ended.
-async fn send_response(responses: &mpsc::Sender<Msg>, msg: Msg) {
-    if responses.send(msg).await.is_err() {
-        tracing::debug!("dropped a response: the event loop has ended");
     }
 }

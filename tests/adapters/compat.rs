@@ -24,7 +24,6 @@ use kietop::{
         task::TaskId,
         watched_task::{NotifySetting, WatchedTask},
     },
-    ports::ListStore as _,
 };
 use serde_json::Value;
 use strum::VariantArray as _;

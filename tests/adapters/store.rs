@@ -16,7 +16,6 @@ use kietop::{
         text::CleanText,
         watched_task::WatchedTask,
     },
-    ports::ListStore,
 };
 use proptest::{collection::vec, option, prelude::*};
 

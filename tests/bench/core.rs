@@ -20,6 +20,7 @@ use kietop::{
         poll_result::Observation,
         response_notes::ResponseNotes,
         schedule::{PollHistory, PollState},
+        store_request::{StoreReply, StoreRequest},
         task::{CallbackStatus, Family, Task, TaskDetails, TaskId, TaskState},
         text::CleanText,
         time::{Mono, Now},
@@ -38,6 +39,15 @@ fn start_time() -> Now {
         wall: Timestamp::from_second(1_777_000_000).expect("a time"),
         mono: Mono::at(Duration::from_hours(1)),
     }
+}
+
+fn answered(request: StoreRequest, reply: StoreReply) -> Msg {
+    let result = Ok(reply);
+    Msg::StoreAnswered { request, result }
+}
+
+fn list_loaded(tasks: Vec<WatchedTask>) -> Msg {
+    answered(StoreRequest::LoadList, StoreReply::List(tasks))
 }
 
 /// Returns a list with every tenth task running, the others ready.
@@ -81,11 +91,7 @@ fn build_state(count: i64) -> State {
         page: 36,
     };
     update(&mut state, size, start_time());
-    update(
-        &mut state,
-        Msg::ListLoaded(Ok(build_tasks(count))),
-        start_time(),
-    );
+    update(&mut state, list_loaded(build_tasks(count)), start_time());
     state
 }
 
@@ -248,11 +254,7 @@ fn state_with_prompts(count: i64) -> State {
                 ..watched
             }
         });
-    update(
-        &mut state,
-        Msg::ListLoaded(Ok(tasks.collect())),
-        start_time(),
-    );
+    update(&mut state, list_loaded(tasks.collect()), start_time());
     state
 }
 
@@ -355,10 +357,7 @@ fn load(bencher: Bencher<'_, '_>, count: i64) {
     bencher
         .with_inputs(|| (State::new(AppSettings::default()), build_tasks(count)))
         .bench_local_values(|(mut state, tasks)| {
-            (
-                update(&mut state, Msg::ListLoaded(Ok(tasks)), start_time()),
-                state,
-            )
+            (update(&mut state, list_loaded(tasks), start_time()), state)
         });
 }
 
@@ -368,10 +367,10 @@ fn thousand_changes_elsewhere(bencher: Bencher<'_, '_>, count: i64) {
     let state = RefCell::new(build_state(count));
     let changes = || {
         let tasks = build_tasks(1_000.min(count)).into_iter();
-        Msg::ExternalChanges(
-            tasks
-                .map(|task| ExternalChange::Changed(Box::new(task)))
-                .collect(),
+        let changed = |task| ExternalChange::Changed(Box::new(task));
+        answered(
+            StoreRequest::ReadExternalChanges,
+            StoreReply::ExternalChanges(tasks.map(changed).collect()),
         )
     };
     bencher

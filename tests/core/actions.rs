@@ -19,6 +19,7 @@ use kietop::{
         raw_response::RawResponse,
         saved_session::SavedSession,
         status::Tab,
+        store_request::StoreRequest,
         task::CallbackStatus,
         watched_task::NotifySetting,
     },
@@ -249,9 +250,9 @@ fn fast_label_undos_each_apply_once() {
 
     let effects = press(&mut story.state, &["u", "u"]);
     for effect in effects {
-        if let Effect::WriteChanges(changes) = effect {
+        if let Effect::Store(StoreRequest::Write(changes)) = effect {
             let result = Ok(vec![ChangeResult::Recorded]);
-            story.send(Msg::Stored { changes, result });
+            story.send(support::written(changes, result));
         }
     }
 
@@ -325,9 +326,9 @@ fn a_failed_label_undo_can_be_retried() {
 fn labels_of_externally_removed_tasks_are_dropped() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["e", "2", "Enter"]);
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Removed(id(
-        "made",
-    ))]));
+    story.send(support::external_changes(vec![ExternalChange::Removed(
+        id("made"),
+    )]));
     story.press(&["u"]);
     assert_eq!(
         story.message(),
@@ -361,7 +362,7 @@ fn a_label_that_failed_to_save_is_offered_again() {
 fn a_read_only_list_refuses_label_and_notify_changes() {
     let mut story =
         Story::from_program(program().set(|settings| settings.access = AccessMode::ReadOnly));
-    story.send(Msg::ListLoaded(Ok(vec![finished_task().build()])));
+    story.send(support::list_loaded(vec![finished_task().build()]));
     for key in ["e", "N"] {
         assert_eq!(story.press(&[key]), []);
         assert!(story.message().contains("read-only"), "{key}");
@@ -379,7 +380,7 @@ fn the_raw_record_reloads_after_an_answer() {
     let count_reads = |effects: &[Effect]| {
         effects
             .iter()
-            .filter(|effect| matches!(effect, Effect::ReadRawResponse(_)))
+            .filter(|effect| matches!(effect, Effect::Store(StoreRequest::ReadRawResponse(_))))
             .count()
     };
 
@@ -420,10 +421,10 @@ fn copying_json_on_the_record_page_copies_it() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["i"]);
     let record = RawResponse::parse(at("14:05"), "{\"a\":\"\u{202e}x\"}");
-    story.send(Msg::RawResponseRead {
-        task: id("made"),
-        response: Ok(Some(Arc::new(record))),
-    });
+    story.send(support::raw_response_read(
+        id("made"),
+        Ok(Some(Arc::new(record))),
+    ));
 
     let effects = story.press(&["y", "j"]);
 
@@ -685,12 +686,12 @@ fn finished_tasks_are_reported_once_across_runs() {
     let mut known = task("seen").ready("1m").created("14:50").build();
     known.poll_history.last_ok = Some(at("13:50"));
     let mut story = Story::from_program(program());
-    story.send(Msg::SessionLoaded(Ok(SavedSession {
+    story.send(support::session_loaded(SavedSession {
         last_seen: Some(at("13:52:07")),
         ..SavedSession::default()
-    })));
+    }));
 
-    story.send(Msg::ListLoaded(Ok(vec![known])));
+    story.send(support::list_loaded(vec![known]));
 
     assert_eq!(story.message(), "");
 }
@@ -754,7 +755,7 @@ fn unsent_checks_are_not_counted() {
 fn a_read_only_list_refuses_a_paste_at_once() {
     let mut story =
         Story::from_program(program().set(|settings| settings.access = AccessMode::ReadOnly));
-    story.send(Msg::ListLoaded(Ok(vec![finished_task().build()])));
+    story.send(support::list_loaded(vec![finished_task().build()]));
 
     story.send(Msg::Pasted("774d9a7dd608a0e49293903095e45a4c".into()));
 
@@ -927,7 +928,7 @@ fn story_with_all_notifications() -> Story {
             .in_flight()
             .build()
     });
-    story.send(Msg::ListLoaded(Ok(tasks.into())));
+    story.send(support::list_loaded(tasks.into()));
     story
 }
 
@@ -1061,7 +1062,7 @@ fn no_notification_when_focused_or_muted() {
     let muted = story.selected().to_owned();
     let effects = story.press(&["N"]);
     assert!(
-        matches!(&effects[..], [Effect::WriteChanges(changes)] if matches!(changes[..], [ListChange::SetNotify { notify: NotifySetting::Off, .. }]))
+        matches!(&effects[..], [Effect::Store(StoreRequest::Write(changes))] if matches!(changes[..], [ListChange::SetNotify { notify: NotifySetting::Off, .. }]))
     );
     assert_eq!(story.task(&muted).notify, NotifySetting::Off);
     answer_task(&mut story, &muted, finished(&[URL]));
@@ -1074,7 +1075,10 @@ fn no_notification_when_focused_or_muted() {
 fn an_absence_summary_is_shown_on_return() {
     let mut story = story_with_all_notifications();
     let effects = story.send(Msg::Focused(TerminalFocus::Unfocused));
-    assert_eq!(effects, [Effect::SaveLastSeen(story.now().wall)]);
+    assert_eq!(
+        effects,
+        [Effect::Store(StoreRequest::SaveLastSeen(story.now().wall))]
+    );
     story.advance(Duration::from_secs(1));
     answer_task(&mut story, "a", finished(&[URL]));
     answer_task(&mut story, "b", failed_generation());
@@ -1101,13 +1105,13 @@ fn start_reports_tasks_finished_since_the_last_run() {
             task("new").ready("1m").created("14:00"),
             task("late").running().created("14:05").in_flight(),
         ];
-        Msg::ListLoaded(Ok(tasks.map(support::TaskBuilder::build).into()))
+        support::list_loaded(tasks.map(support::TaskBuilder::build).into())
     };
     let session_loaded = |last_seen| {
-        Msg::SessionLoaded(Ok(SavedSession {
+        support::session_loaded(SavedSession {
             last_seen,
             ..SavedSession::default()
-        }))
+        })
     };
     for is_late in [false, true] {
         let mut story = Story::from_program(program());

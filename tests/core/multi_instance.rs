@@ -18,6 +18,7 @@ use kietop::{
         poll_result::{Observation, PollError, PollResult},
         response_notes::ResponseNotes,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND, MAX_WAIT, PollAttempt},
+        store_request::StoreRequest,
         task::{TaskDetails, TaskId, TaskState},
         time::Mono,
         watched_task::WatchedTask,
@@ -103,7 +104,7 @@ impl InstanceFleet {
             fleet.instances.push(state);
         }
         for n in 0..instances {
-            fleet.send(n, Msg::ListLoaded(Ok(list.clone())));
+            fleet.send(n, support::list_loaded(list.clone()));
         }
         fleet
     }
@@ -155,39 +156,31 @@ impl InstanceFleet {
                 self.limiter
                     .apply(&message, self.accounts[by], self.shared_clock());
             }
-            Effect::WriteChanges(changes) => {
+            Effect::Store(StoreRequest::Write(changes)) => {
                 let applied = changes
                     .iter()
                     .map(|change| self.apply_change(by, change))
                     .collect();
-                let msg = Msg::Stored {
-                    changes,
-                    result: Ok(applied),
-                };
+                let msg = support::written(changes, Ok(applied));
                 self.schedule(Duration::from_millis(5), by, FleetEvent::Message(msg));
             }
-            Effect::ReadJournal(task) => {
+            Effect::Store(StoreRequest::ReadJournal(task)) => {
                 let lines = Ok(Vec::new());
                 self.schedule(
                     SECOND,
                     by,
-                    FleetEvent::Message(Msg::JournalRead { task, lines }),
+                    FleetEvent::Message(support::journal_read(task, lines)),
                 );
             }
-            Effect::LoadSession
-            | Effect::SaveSession(_)
+            Effect::Store(_)
             | Effect::Download { .. }
             | Effect::StopDownload(_)
-            | Effect::RestoreListFile
             | Effect::StopPreview(_)
             | Effect::CheckFiles(_)
             | Effect::CheckLocks(_)
-            | Effect::LoadList
             | Effect::Open { .. }
             | Effect::ShowComparison(_)
             | Effect::RenderPreview(_)
-            | Effect::ReadRawResponse(_)
-            | Effect::SaveLastSeen(_)
             | Effect::Copy(_)
             | Effect::Terminal(_)
             | Effect::Notify(_)
@@ -270,7 +263,7 @@ impl InstanceFleet {
             self.schedule(
                 wait,
                 other,
-                FleetEvent::Message(Msg::ExternalChanges(vec![change])),
+                FleetEvent::Message(support::external_changes(vec![change])),
             );
         }
         ChangeResult::Recorded

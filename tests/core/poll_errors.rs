@@ -17,6 +17,7 @@ use kietop::{
         poll_result::PollError,
         response_notes::{Anomaly, ResponseNotes},
         schedule::{MAX_IN_FLIGHT, MAX_PER_SECOND, PollState, StopReason},
+        store_request::StoreRequest,
         task::TaskState,
         time::Now,
     },
@@ -689,12 +690,10 @@ fn a_denied_poll_is_neither_check_nor_error() {
                 .map(|backoff| backoff.failures),
             is_backoff.then_some(4)
         );
-        assert!(
-            !story.effects.iter().any(|(_, effect)| matches!(
-                effect,
-                Effect::WriteChanges(_) | Effect::Broadcast(_)
-            ))
-        );
+        assert!(!story.effects.iter().any(|(_, effect)| matches!(
+            effect,
+            Effect::Store(StoreRequest::Write(_)) | Effect::Broadcast(_)
+        )));
         story.advance((3 * SECOND).saturating_sub(Duration::from_millis(1)));
         assert_eq!(story.poll_count(), 1, "{reason:?}: not earlier");
         story.advance(4 * SECOND);
@@ -774,9 +773,9 @@ fn account_errors_of_removed_tasks_count() {
     let mut story = Story::with_tasks(due_tasks(2));
     story.send(Msg::Tick);
     let name = story.open_polls()[0].0.to_string();
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Removed(id(
-        &name,
-    ))]));
+    story.send(support::external_changes(vec![ExternalChange::Removed(
+        id(&name),
+    )]));
 
     story.answer(&name, Err(PollError::Unauthorized(401)));
 

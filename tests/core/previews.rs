@@ -15,7 +15,7 @@ use kietop::{
 };
 use ratatui::{Terminal, backend::TestBackend};
 
-use crate::support::{id, now, press, program, resize, task};
+use crate::support::{self, id, now, press, program, resize, task};
 
 const CELL_AREA: CellArea = CellArea {
     width: 20,
@@ -40,7 +40,7 @@ fn state_with_three_tasks(preview: PreviewMode) -> State {
         .build();
     let ready = task("c").ready("5m").created("13:00");
     let tasks = vec![saved_task("a"), saved_task("b"), ready.build()];
-    update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
+    update(&mut state, support::list_loaded(tasks), now());
     state
 }
 

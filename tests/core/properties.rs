@@ -21,6 +21,7 @@ use kietop::{
         query::VisibleRows,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, PollState},
         status::Tab,
+        store_request::{StoreReply, StoreRequest},
         task::TaskId,
         time::{Mono, Now},
         watched_task::WatchedTask,
@@ -116,9 +117,9 @@ fn assert_stable_rows(state: &State, before: &State, msg: &Msg) {
     let (old_ids, new_ids) = (ids(before), ids(state));
     let (mut may_appear, mut may_disappear) = (HashSet::new(), HashSet::new());
     match msg {
-        Msg::Stored {
-            changes,
-            result: Ok(applied),
+        Msg::StoreAnswered {
+            request: StoreRequest::Write(changes),
+            result: Ok(StoreReply::Written(applied)),
         } => {
             for (change, applied) in changes.iter().zip(applied) {
                 match (change, applied) {
@@ -135,7 +136,10 @@ fn assert_stable_rows(state: &State, before: &State, msg: &Msg) {
                 }
             }
         }
-        Msg::ExternalChanges(deltas) => {
+        Msg::StoreAnswered {
+            result: Ok(StoreReply::ExternalChanges(deltas)),
+            ..
+        } => {
             for delta in deltas {
                 match delta {
                     ExternalChange::Removed(id) => may_disappear.insert(id),
@@ -341,7 +345,7 @@ proptest! {
             let may_write = is_answer || effects.contains(&Effect::Quit);
             let is_harmless = effects.iter().all(|effect| match effect {
                 Effect::Quit => true,
-                Effect::WriteChanges(_) | Effect::Terminal(_) | Effect::Copy(_) | Effect::Redraw => may_write,
+                Effect::Store(StoreRequest::Write(_)) | Effect::Terminal(_) | Effect::Copy(_) | Effect::Redraw => may_write,
                 _ => false,
             });
             prop_assert!(is_harmless, "{:?} after quitting", effects);

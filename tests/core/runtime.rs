@@ -11,7 +11,6 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt as _, stream};
-use jiff::Timestamp;
 use kietop::{
     app::{
         keymap::KeyChord,
@@ -23,13 +22,13 @@ use kietop::{
     domain::{
         comparison::{Comparison, VideoSource},
         link::{Links, VideoUrl},
-        list_change::{ChangeResult, ExternalChange, JournalLine, ListChange, StoreError},
+        list_change::{ChangeResult, ListChange, StoreError},
         poll_result::{Observation, PollResult},
         preview::{PreviewError, PreviewMode},
-        query::ListView,
         raw_response::RawResponse,
         response_notes::ResponseNotes,
         saved_session::SavedSession,
+        store_request::{StoreReply, StoreRequest},
         task::{CallbackStatus, Family, TaskDetails, TaskId, TaskState},
         time::{Mono, Now},
         watched_task::WatchedTask,
@@ -113,47 +112,45 @@ struct FakeStore {
 }
 
 impl ListStore for FakeStore {
-    fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
-        // As after a load from disk, unfinished tasks are due at once.
-        let as_stored = |watched: WatchedTask| {
-            let saved_results = watched.saved_results;
-            let stored = WatchedTask::from_stored(
-                watched.task,
-                watched.label,
-                watched.added,
-                watched.poll_history,
-            );
-            WatchedTask {
-                saved_results,
-                ..stored
+    fn handle(&mut self, request: &StoreRequest) -> Result<StoreReply, StoreError> {
+        Ok(match request {
+            StoreRequest::LoadList => {
+                // As after a load from disk, unfinished tasks are due at once.
+                let as_stored = |watched: WatchedTask| {
+                    let saved_results = watched.saved_results;
+                    let stored = WatchedTask::from_stored(
+                        watched.task,
+                        watched.label,
+                        watched.added,
+                        watched.poll_history,
+                    );
+                    WatchedTask {
+                        saved_results,
+                        ..stored
+                    }
+                };
+                StoreReply::List(self.tasks.iter().cloned().map(as_stored).collect())
             }
-        };
-        Ok(self.tasks.iter().cloned().map(as_stored).collect())
-    }
-    fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
-        for change in changes {
-            self.changes.send(change.clone()).unwrap();
-        }
-        Ok(changes.iter().map(|_| ChangeResult::Recorded).collect())
-    }
-    fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
-        Ok(Vec::new())
-    }
-    fn read_raw_response(&mut self, _: &TaskId) -> Result<Option<RawResponse>, StoreError> {
-        Ok(Some(RawResponse::parse(now().wall, "{\"taskId\":\"a\"}")))
-    }
-    fn save_last_seen(&mut self, _: Timestamp) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn read_journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
-        self.journal_read.send(()).unwrap_or_default();
-        Ok(Vec::new())
-    }
-    fn load_session(&mut self) -> Result<SavedSession, StoreError> {
-        Ok(SavedSession::default())
-    }
-    fn save_session(&mut self, _: &ListView) -> Result<(), StoreError> {
-        Ok(())
+            StoreRequest::LoadSession => StoreReply::Session(SavedSession::default()),
+            StoreRequest::Write(changes) => {
+                for change in changes {
+                    self.changes.send(change.clone()).unwrap();
+                }
+                StoreReply::Written(changes.iter().map(|_| ChangeResult::Recorded).collect())
+            }
+            StoreRequest::ReadExternalChanges => StoreReply::ExternalChanges(Vec::new()),
+            StoreRequest::ReadJournal(_) => {
+                self.journal_read.send(()).unwrap_or_default();
+                StoreReply::Journal(Vec::new())
+            }
+            StoreRequest::ReadRawResponse(_) => {
+                let response = RawResponse::parse(now().wall, "{\"taskId\":\"a\"}");
+                StoreReply::RawResponse(Some(Arc::new(response)))
+            }
+            StoreRequest::SaveSession(_)
+            | StoreRequest::SaveLastSeen(_)
+            | StoreRequest::RestoreListFile => StoreReply::Done,
+        })
     }
 }
 
@@ -399,7 +396,7 @@ async fn run_loop(
         started,
         requests: request_sender,
     };
-    let open_store: OpenStore = Box::new(move |_| {
+    let open_store = OpenStore::new(move |_| {
         let store = FakeStore {
             tasks: tasks.clone(),
             changes: change_sender.clone(),

@@ -18,6 +18,7 @@ use kietop::{
         poll_result::{Observation, PollError},
         saved_session::SavedSession,
         status::{LinkExpiry, Status, Tab},
+        store_request::StoreRequest,
         task::{CallbackStatus, TaskState},
         time::Now,
         watched_task::WatchedTask,
@@ -64,7 +65,7 @@ fn download_requests(effects: &[Effect]) -> Vec<(DownloadId, DownloadRequest)> {
 
 fn stored_changes(effects: &[Effect]) -> Vec<ListChange> {
     let changes = effects.iter().filter_map(|effect| match effect {
-        Effect::WriteChanges(changes) => Some(changes.clone()),
+        Effect::Store(StoreRequest::Write(changes)) => Some(changes.clone()),
         _ => None,
     });
     changes.flatten().collect()
@@ -123,7 +124,7 @@ fn start_with(
         page,
     };
     update(&mut state, size, now());
-    let effects = update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
+    let effects = update(&mut state, support::list_loaded(tasks), now());
     (state, effects)
 }
 
@@ -173,7 +174,7 @@ fn a_finished_save_does_not_hide_the_undo_hint() {
     let started = download_requests(&press(&mut state, &["w"]));
     let changes = stored_changes(&press(&mut state, &["j", "d"]));
     let result = Ok(vec![ChangeResult::Removed]);
-    update(&mut state, Msg::Stored { changes, result }, now());
+    update(&mut state, support::written(changes, result), now());
     assert_eq!(message(&state), "Removed \"b\". Press u to undo.");
 
     finish_download(&mut state, started[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
@@ -291,7 +292,7 @@ fn removing_a_task_stops_its_save() {
     let changes = stored_changes(&effects);
 
     let result = Ok(vec![ChangeResult::Removed; changes.len()]);
-    let effects = update(&mut state, Msg::Stored { changes, result }, now());
+    let effects = update(&mut state, support::written(changes, result), now());
 
     for (attempt, _) in &started {
         assert!(effects.contains(&Effect::StopDownload(*attempt)));
@@ -549,7 +550,7 @@ fn batch_retries_are_spread_out() {
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
     let mut theirs = task_with_started_save_at("a", later(Duration::from_secs(40)));
     let delta = |watched: &WatchedTask| {
-        Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(watched.clone()))])
+        support::external_changes(vec![ExternalChange::Changed(Box::new(watched.clone()))])
     };
     update(&mut state, delta(&theirs), now());
     let minute = |n: u64| later(Duration::from_secs(60 * n));
@@ -720,7 +721,7 @@ fn results_are_saved_automatically_when_enabled() {
     // Another instance got the result.
     let mut state = program().set(auto_save).with(running()).build();
     let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
-    let effects = update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    let effects = update(&mut state, support::external_changes(vec![delta]), now());
     assert_eq!(download_requests(&effects).len(), 1);
 }
 
@@ -745,7 +746,7 @@ fn results_found_by_commands_are_saved_at_start() {
             ..SavedSession::default()
         };
 
-        let effects = update(&mut state, Msg::SessionLoaded(Ok(session)), now());
+        let effects = update(&mut state, support::session_loaded(session), now());
 
         let started = download_requests(&effects)
             .into_iter()
@@ -762,7 +763,7 @@ fn results_found_by_commands_are_saved_at_start() {
         last_seen: Some(at("13:52:07")),
         ..SavedSession::default()
     };
-    let effects = update(&mut state, Msg::SessionLoaded(Ok(session)), now());
+    let effects = update(&mut state, support::session_loaded(session), now());
     assert_eq!(download_requests(&effects), []);
 }
 
@@ -778,7 +779,7 @@ fn a_download_of_another_instance_is_not_repeated() {
     let mut started = finished_task("a", ONE_URL).build();
     started.saved_results.pending_folder = Some("/v".into());
     let delta = ExternalChange::Changed(Box::new(started));
-    let effects = update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    let effects = update(&mut state, support::external_changes(vec![delta]), now());
     assert_eq!(download_requests(&effects), []);
 
     // It saved a file that is still queued here.
@@ -790,7 +791,7 @@ fn a_download_of_another_instance_is_not_repeated() {
     let mut saved = finished_task("a", THREE_URLS).build();
     saved.saved_results = SavedResults::from_stored([(3, "/v/3.mp4".into())], None, None);
     let delta = ExternalChange::Changed(Box::new(saved));
-    update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    update(&mut state, support::external_changes(vec![delta]), now());
     assert_eq!(
         download_requests(&finish_download(&mut state, started[0].0, Ok("/v/1.mp4"))),
         []
@@ -811,7 +812,7 @@ fn ten_thousand_saves_start_in_one_write() {
 
     let stores = effects
         .iter()
-        .filter(|effect| matches!(effect, Effect::WriteChanges(_)));
+        .filter(|effect| matches!(effect, Effect::Store(StoreRequest::Write(_))));
     assert_eq!(
         (stores.count(), stored_changes(&effects).len()),
         (1, 10_000)
@@ -896,7 +897,7 @@ fn a_locked_save_is_not_interrupted() {
     let mut done = task_with_started_save("a");
     done.mark_saved(1, "/v/a.mp4".into());
     let delta = ExternalChange::Changed(Box::new(done));
-    update(&mut state, Msg::ExternalChanges(vec![delta]), next);
+    update(&mut state, support::external_changes(vec![delta]), next);
     let effects = report_locks(&mut state, &[("a", false), ("b", false)], next);
 
     assert_eq!(download_requests(&effects).len(), 1, "that one was killed");
@@ -908,7 +909,7 @@ fn a_just_started_external_save_may_be_unlocked() {
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
     let delta = ExternalChange::Changed(Box::new(task_with_started_save("a")));
     let just = later(Duration::from_secs(55));
-    update(&mut state, Msg::ExternalChanges(vec![delta]), just);
+    update(&mut state, support::external_changes(vec![delta]), just);
     assert!(state.downloads().is_held_by_other(&id("a")));
 
     let minute = |n: u64| later(Duration::from_secs(60 * n));
@@ -961,9 +962,9 @@ fn an_own_failed_save_is_not_interrupted() {
         last_seen: Some(at("13:52:07")),
         ..SavedSession::default()
     };
-    update(&mut state, Msg::SessionLoaded(Ok(session)), now());
+    update(&mut state, support::session_loaded(session), now());
     let all = vec![finished_task("a", ONE_URL).build()];
-    let requests = download_requests(&update(&mut state, Msg::ListLoaded(Ok(all)), now()));
+    let requests = download_requests(&update(&mut state, support::list_loaded(all), now()));
     finish_download(&mut state, requests[0].0, disk_full());
     assert_eq!(
         download_requests(&report_unlocked(&mut state, minute(1))),
@@ -973,7 +974,7 @@ fn an_own_failed_save_is_not_interrupted() {
     // Started by another instance, then by the user here.
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
     let delta = ExternalChange::Changed(Box::new(task_with_started_save("a")));
-    update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    update(&mut state, support::external_changes(vec![delta]), now());
     let requests = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, requests[0].0, disk_full());
     assert!(!state.downloads().is_held_by_other(&id("a")));
@@ -1000,7 +1001,8 @@ fn an_own_failed_save_is_not_interrupted() {
 #[test]
 fn a_finished_external_save_is_cleared() {
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
-    let delta = |watched| Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(watched))]);
+    let delta =
+        |watched| support::external_changes(vec![ExternalChange::Changed(Box::new(watched))]);
     update(&mut state, delta(task_with_started_save("a")), now());
     update(
         &mut state,
@@ -1138,7 +1140,7 @@ fn external_changes_keep_unwritten_saves() {
     finish_download(&mut state, started[0].0, Ok("/v/a.mp4"));
 
     let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
-    update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    update(&mut state, support::external_changes(vec![delta]), now());
 
     assert_eq!(status_of(&state, "a"), Status::Saved);
 }

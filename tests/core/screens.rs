@@ -22,6 +22,7 @@ use kietop::{
         response_notes::{Anomaly, ResponseNotes},
         saved_session::SavedSession,
         status::Tab,
+        store_request::StoreRequest,
         task::{CallbackStatus, TaskDetails, TaskState},
         time::Now,
     },
@@ -691,13 +692,13 @@ fn raw_record_state() -> State {
     let json = format!(
         r#"{{"taskId":"{NEON_ID}","paramJson":"{{\"prompt\":\"{prompt}\"}}","successFlag":0,"errorCode":null,"response":{{"resultUrls":[],"originUrls":["https://tempfile.example/in/1.mp4"]}},"createTime":1.7778914e12,"done":false}}"#
     );
-    let msg = Msg::RawResponseRead {
-        task: id(NEON_ID),
-        response: Ok(Some(std::sync::Arc::new(RawResponse::parse(
+    let msg = support::raw_response_read(
+        id(NEON_ID),
+        Ok(Some(std::sync::Arc::new(RawResponse::parse(
             at("14:29:01"),
             &json,
         )))),
-    };
+    );
     update(&mut state, msg, now());
     state
 }
@@ -746,12 +747,12 @@ fn the_absence_summary_is_in_the_strip() {
         last_seen: Some(at("13:52:07")),
         ..SavedSession::default()
     };
-    update(&mut state, Msg::SessionLoaded(Ok(session)), now());
+    update(&mut state, support::session_loaded(session), now());
     let tasks = vec![
         task("a").ready("5m").created("14:00").build(),
         task("b").failed("501", "no").created("14:10").build(),
     ];
-    update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
+    update(&mut state, support::list_loaded(tasks), now());
 
     let screen = render_text(&mut state, (120, 36));
 
@@ -910,16 +911,16 @@ fn global_problems_are_shown_once() {
         at: at("14:00"),
         url: "https://example.com/".to_owned(),
     };
-    let msg = Msg::Stored {
-        changes: vec![change],
-        result: Err(StoreError::Full),
-    };
+    let msg = support::written(vec![change], Err(StoreError::Full));
     update(&mut unsaved, msg, now());
     assert_screen("banner_unsaved", &mut unsaved, (120, 36));
     assert_screen("banner_unsaved", &mut unsaved, (80, 24));
 
     let mut missing = mixed_program().build();
-    let msg = Msg::ListFailed(StoreError::Missing("/home/me/lists/kietop.db".into()));
+    let msg = support::answered(
+        StoreRequest::ReadExternalChanges,
+        Err(StoreError::Missing("/home/me/lists/kietop.db".into())),
+    );
     update(&mut missing, msg, now());
     assert_screen("banner_gone", &mut missing, (120, 36));
     assert_screen("banner_gone", &mut missing, (80, 24));
@@ -932,7 +933,11 @@ fn global_problems_are_shown_once() {
 
     let mut broken = program().still_loading().build();
     let newer = StoreError::NewerVersion { found: 9, known: 1 };
-    update(&mut broken, Msg::ListLoaded(Err(newer)), now());
+    update(
+        &mut broken,
+        support::answered(StoreRequest::LoadList, Err(newer)),
+        now(),
+    );
     assert_screen("load_failed", &mut broken, (120, 36));
     assert_screen("load_failed", &mut broken, (60, 18));
 }
@@ -1103,7 +1108,7 @@ fn the_next_step_is_kept_on_short_lines() {
         at: now().wall,
     }];
     let result = Ok(vec![ChangeResult::Removed]);
-    update(&mut state, Msg::Stored { changes, result }, now());
+    update(&mut state, support::written(changes, result), now());
 
     let screen = render_text(&mut state, (60, 18));
 
@@ -1448,7 +1453,7 @@ fn results_being_saved_and_saved() {
     let mut saving = state.selected().unwrap().clone();
     saving.saved_results.pending_folder = Some("/v".into());
     let change = ExternalChange::Changed(Box::new(saving));
-    update(&mut state, Msg::ExternalChanges(vec![change]), now());
+    update(&mut state, support::external_changes(vec![change]), now());
     let detail = render_text(&mut state, (120, 36));
     assert!(detail.contains("another kietop is saving it"), "{detail}");
 

@@ -27,7 +27,7 @@ use unicode_width::UnicodeWidthChar as _;
 
 use crate::support::harmful_chars::{all_chars, is_harmful};
 use crate::support::{
-    ProgramBuilder, TaskBuilder, id, line, load_journal, now, press, program, resize, task,
+    self, ProgramBuilder, TaskBuilder, id, line, load_journal, now, press, program, resize, task,
     type_text,
 };
 
@@ -165,13 +165,13 @@ fn follow_keys(state: &mut State, keys: &[&str], text: &str) {
     if keys == ["i"] {
         let json = serde_json::json!({"taskId": "a", "data": {"prompt": text}}).to_string();
         let raw = format!("{json} {text}");
-        let msg = Msg::RawResponseRead {
-            task: id("a"),
-            response: Ok(Some(Arc::new(RawResponse::parse(
+        let msg = support::raw_response_read(
+            id("a"),
+            Ok(Some(Arc::new(RawResponse::parse(
                 Timestamp::UNIX_EPOCH,
                 &raw,
             )))),
-        };
+        );
         update(state, msg, now());
     }
 }

@@ -17,6 +17,7 @@ use kietop::{
         response_notes::ResponseNotes,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND, PollAttempt, PollState, StopReason},
         status::Tab,
+        store_request::StoreRequest,
     },
 };
 
@@ -740,7 +741,7 @@ fn an_undo_just_before_quit_is_written() {
     let stored: Vec<_> = effects
         .iter()
         .filter_map(|effect| {
-            if let Effect::WriteChanges(changes) = effect {
+            if let Effect::Store(StoreRequest::Write(changes)) = effect {
                 changes.first()
             } else {
                 None
@@ -776,9 +777,9 @@ fn polls_of_removed_tasks_count_as_in_flight() {
     assert_eq!(story.open_polls().len(), 4);
 
     for name in ["t000", "t001", "t002", "t003"] {
-        story.send(Msg::ExternalChanges(vec![ExternalChange::Removed(id(
-            name,
-        ))]));
+        story.send(support::external_changes(vec![ExternalChange::Removed(
+            id(name),
+        )]));
     }
     assert_eq!(story.poll_count(), 4, "all four are still in flight");
     let (task, attempt) = story.open_polls()[0].clone();
@@ -885,8 +886,8 @@ fn quit_flushes_pending_writes() {
     let effects = story.press(&["q"]);
 
     let [
-        Effect::WriteChanges(changes),
-        Effect::SaveLastSeen(_),
+        Effect::Store(StoreRequest::Write(changes)),
+        Effect::Store(StoreRequest::SaveLastSeen(_)),
         Effect::Quit,
     ] = &effects[..]
     else {
@@ -912,7 +913,7 @@ fn keys_after_quit_are_ignored() {
 fn a_read_only_list_is_still_polled() {
     let mut story =
         Story::from_program(program().set(|settings| settings.access = AccessMode::ReadOnly));
-    story.send(Msg::ListLoaded(Ok(vec![due_task("a").build()])));
+    story.send(support::list_loaded(vec![due_task("a").build()]));
 
     for keys in [&["d"][..], &["u"], &["a"]] {
         story.press(keys);
@@ -929,7 +930,7 @@ fn a_read_only_list_is_still_polled() {
         !story
             .effects
             .iter()
-            .any(|(_, effect)| matches!(effect, Effect::WriteChanges(_)))
+            .any(|(_, effect)| matches!(effect, Effect::Store(StoreRequest::Write(_))))
     );
 }
 
@@ -1028,13 +1029,13 @@ fn the_view_and_selection_follow_ids() {
 
     for n in 0..5 {
         let newer = task(&format!("new{n}")).created("14:31").build();
-        story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+        story.send(support::external_changes(vec![ExternalChange::Changed(
             Box::new(newer),
         )]));
-        story.send(Msg::ExternalChanges(vec![ExternalChange::Removed(id(
-            &format!("t{:03}", n * 11),
-        ))]));
-        story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+        story.send(support::external_changes(vec![ExternalChange::Removed(
+            id(&format!("t{:03}", n * 11)),
+        )]));
+        story.send(support::external_changes(vec![ExternalChange::Changed(
             Box::new(task("t059").ready("5m").created("14:00").build()),
         )]));
     }
@@ -1088,7 +1089,9 @@ fn a_detail_closes_when_its_task_is_removed_externally() {
     let mut story = Story::with_tasks(["a", "b"].map(due_task));
     story.press(&["Enter"]);
 
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Removed(id("a"))]));
+    story.send(support::external_changes(vec![ExternalChange::Removed(
+        id("a"),
+    )]));
 
     assert_eq!(story.state.screen(), MainScreen::List);
     assert_eq!(story.selected(), "b");
@@ -1127,7 +1130,7 @@ fn external_answers_delay_the_next_check() {
         .created("14:31")
         .checked_ago("0s", 4)
         .build();
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+    story.send(support::external_changes(vec![ExternalChange::Changed(
         Box::new(changed),
     )]));
     // The instance that polled last keeps polling every 9 to 11 seconds; this one takes over when
@@ -1142,7 +1145,7 @@ fn external_answers_delay_the_next_check() {
 fn externally_added_tasks_are_checked_later() {
     let mut story = Story::with_tasks([]);
     let added = task("a").due_in("0s").build();
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+    story.send(support::external_changes(vec![ExternalChange::Changed(
         Box::new(added),
     )]));
     story.advance(SECOND);
@@ -1153,7 +1156,7 @@ fn externally_added_tasks_are_checked_later() {
         .created("14:32")
         .checked_ago("0s", 1)
         .build();
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+    story.send(support::external_changes(vec![ExternalChange::Changed(
         Box::new(changed),
     )]));
     story.advance(8 * SECOND);
@@ -1170,7 +1173,7 @@ fn an_external_final_state_is_applied_and_reported() {
         .due_in("5s")]);
 
     let changed = task("a").label("neon").ready("2m").created("14:30").build();
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+    story.send(support::external_changes(vec![ExternalChange::Changed(
         Box::new(changed),
     )]));
     story.advance(HOUR);
@@ -1181,7 +1184,7 @@ fn an_external_final_state_is_applied_and_reported() {
         story
             .effects
             .iter()
-            .all(|(_, effect)| !matches!(effect, Effect::WriteChanges(_))),
+            .all(|(_, effect)| !matches!(effect, Effect::Store(StoreRequest::Write(_)))),
         "not written twice"
     );
 }
@@ -1197,7 +1200,7 @@ fn an_unwritten_final_state_survives_external_changes() {
         .running()
         .created("14:30")
         .build();
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+    story.send(support::external_changes(vec![ExternalChange::Changed(
         Box::new(older),
     )]));
 
@@ -1234,7 +1237,7 @@ fn a_backoff_is_lifted_by_external_success() {
         .checked_ago("0s", 20)
         .build();
     changed.poll_history.last_ok = Some(story.now().wall);
-    story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
+    story.send(support::external_changes(vec![ExternalChange::Changed(
         Box::new(changed),
     )]));
     story.advance(45 * SECOND);

@@ -16,12 +16,13 @@ use kietop::{
         response_notes::ResponseNotes,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND, PollAttempt, PollState, StopReason},
         status::Tab,
+        store_request::{StoreReply, StoreRequest},
         task::{CallbackStatus, FailureStage, TaskState},
         time::Now,
     },
 };
 
-use crate::support::{answer, id, later, line, now, press, program, resize, task, type_text};
+use crate::support::{self, answer, id, later, line, now, press, program, resize, task, type_text};
 
 fn observed(state: TaskState) -> Observation {
     Observation {
@@ -57,7 +58,7 @@ fn count_polls(effects: &[Effect]) -> usize {
 /// Confirms every write in `effects` as the store would.
 fn apply_writes(state: &mut State, effects: Vec<Effect>) {
     for effect in effects {
-        let Effect::WriteChanges(changes) = effect else {
+        let Effect::Store(StoreRequest::Write(changes)) = effect else {
             continue;
         };
         let applied = changes
@@ -78,20 +79,19 @@ fn apply_writes(state: &mut State, effects: Vec<Effect>) {
                 | ListChange::ExpiryWarned { .. } => ChangeResult::Recorded,
             })
             .collect();
-        update(
-            state,
-            Msg::Stored {
-                changes,
-                result: Ok(applied),
-            },
-            now(),
-        );
+        update(state, support::written(changes, Ok(applied)), now());
     }
 }
 
 #[test]
 fn startup_loads_the_list() {
-    assert_eq!(startup_effects(), [Effect::LoadSession, Effect::LoadList]);
+    assert_eq!(
+        startup_effects(),
+        [
+            Effect::Store(StoreRequest::LoadSession),
+            Effect::Store(StoreRequest::LoadList)
+        ]
+    );
     assert_eq!(
         next_wakeup(&program().build(), now()),
         None,
@@ -156,7 +156,7 @@ fn a_final_state_is_reported_stored_and_not_polled() {
 
     assert_eq!(message(&state), "\"neon\" is ready.");
     assert!(
-        matches!(&effects[..], [Effect::WriteChanges(changes), ..] if matches!(changes[..], [ListChange::Observed { .. }]))
+        matches!(&effects[..], [Effect::Store(StoreRequest::Write(changes)), ..] if matches!(changes[..], [ListChange::Observed { .. }]))
     );
     assert_eq!(
         state.list().get(&id("a")).unwrap().poll_state,
@@ -201,7 +201,7 @@ fn at_most_four_in_flight_and_five_starts_a_second() {
         .map(|n| task(&format!("t{n:03}")).build())
         .collect();
     let mut starts: Vec<Duration> = Vec::new();
-    let mut effects = update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
+    let mut effects = update(&mut state, support::list_loaded(tasks), now());
 
     for step in 0..2000 {
         let at = later(Duration::from_millis(step * 50));
@@ -396,7 +396,7 @@ fn the_selected_row_does_not_move() {
     let added = ExternalChange::Changed(Box::new(task("newer").running().created("14:31").build()));
     update(
         &mut state,
-        Msg::ExternalChanges(vec![added, removed]),
+        support::external_changes(vec![added, removed]),
         now(),
     );
 
@@ -446,7 +446,7 @@ fn typed_ids_are_added_with_their_label() {
 
     let effects = press(&mut state, &["Enter"]);
 
-    let [Effect::WriteChanges(changes)] = &effects[..] else {
+    let [Effect::Store(StoreRequest::Write(changes))] = &effects[..] else {
         panic!("{effects:?}")
     };
     let [
@@ -472,7 +472,11 @@ fn a_missing_list_file_is_reported_and_tasks_stay() {
     let mut state = program().with(task("a").running()).build();
     let missing = StoreError::Missing("/lists/kietop.db".into());
 
-    update(&mut state, Msg::ListFailed(missing.clone()), now());
+    update(
+        &mut state,
+        support::answered(StoreRequest::ReadExternalChanges, Err(missing.clone())),
+        now(),
+    );
 
     assert_eq!(state.list().len(), 1);
     assert_eq!(state.write_queue().error, Some(missing.clone()));
@@ -482,13 +486,10 @@ fn a_missing_list_file_is_reported_and_tasks_stay() {
     let next = later(Duration::from_secs(6));
     let effects = update(&mut state, Msg::Tick, next);
     assert!(
-        effects.contains(&Effect::WriteChanges(Vec::new())),
+        effects.contains(&Effect::Store(StoreRequest::Write(Vec::new()))),
         "{effects:?}"
     );
-    let still_missing = Msg::Stored {
-        changes: Vec::new(),
-        result: Err(missing),
-    };
+    let still_missing = support::written(Vec::new(), Err(missing));
     update(&mut state, still_missing, next);
     assert!(state.write_queue().retry_at.is_some());
 
@@ -497,21 +498,25 @@ fn a_missing_list_file_is_reported_and_tasks_stay() {
     assert!(!effects.contains(&Effect::Quit), "{effects:?}");
     press(&mut state, &["n"]);
     let effects = press(&mut state, &["B"]);
-    assert!(effects.contains(&Effect::RestoreListFile), "{effects:?}");
-    let effects = update(&mut state, Msg::ListFileRestored(Ok(())), next);
     assert!(
-        effects.contains(&Effect::WriteChanges(Vec::new())),
+        effects.contains(&Effect::Store(StoreRequest::RestoreListFile)),
         "{effects:?}"
     );
-    let saved = Msg::Stored {
-        changes: Vec::new(),
-        result: Ok(Vec::new()),
-    };
+    let effects = update(
+        &mut state,
+        support::answered(StoreRequest::RestoreListFile, Ok(StoreReply::Done)),
+        next,
+    );
+    assert!(
+        effects.contains(&Effect::Store(StoreRequest::Write(Vec::new()))),
+        "{effects:?}"
+    );
+    let saved = support::written(Vec::new(), Ok(Vec::new()));
     update(&mut state, saved, next);
 
     assert_eq!(state.write_queue().error, None);
     assert_eq!(message(&state), "The list is saved again.");
-    assert!(!press(&mut state, &["B"]).contains(&Effect::RestoreListFile));
+    assert!(!press(&mut state, &["B"]).contains(&Effect::Store(StoreRequest::RestoreListFile)));
     assert!(press(&mut state, &["q"]).contains(&Effect::Quit));
 }
 
@@ -521,31 +526,25 @@ fn a_full_disk_refuses_adds_and_keeps_answers() {
         .with(task("a").running().created("14:30").due_in("0s"))
         .build();
     let effects = answer(&mut state, "a", Ok(success()));
-    let Some(Effect::WriteChanges(changes)) = effects.into_iter().next() else {
+    let Some(Effect::Store(StoreRequest::Write(changes))) = effects.into_iter().next() else {
         panic!("nothing was written")
     };
 
     update(
         &mut state,
-        Msg::Stored {
-            changes: changes.clone(),
-            result: Err(StoreError::Full),
-        },
+        support::written(changes.clone(), Err(StoreError::Full)),
         now(),
     );
     assert_eq!(state.write_queue().error, Some(StoreError::Full));
 
     let retried = update(&mut state, Msg::Tick, later(Duration::from_secs(6)));
     assert!(
-        retried.contains(&Effect::WriteChanges(changes.clone())),
+        retried.contains(&Effect::Store(StoreRequest::Write(changes.clone()))),
         "{retried:?}"
     );
     update(
         &mut state,
-        Msg::Stored {
-            changes,
-            result: Ok(vec![ChangeResult::Recorded]),
-        },
+        support::written(changes, Ok(vec![ChangeResult::Recorded])),
         now(),
     );
     assert_eq!(
@@ -559,10 +558,7 @@ fn a_full_disk_refuses_adds_and_keeps_answers() {
     }];
     update(
         &mut state,
-        Msg::Stored {
-            changes: removal,
-            result: Err(StoreError::Full),
-        },
+        support::written(removal, Err(StoreError::Full)),
         now(),
     );
     assert!(
@@ -842,25 +838,39 @@ fn wall_clock_jumps_do_not_affect_checks() {
 #[test]
 fn a_locked_list_is_read_when_released() {
     let mut state = program().still_loading().build();
-    update(&mut state, Msg::ListLoaded(Err(StoreError::Busy)), now());
+    update(
+        &mut state,
+        support::answered(StoreRequest::LoadList, Err(StoreError::Busy)),
+        now(),
+    );
     let at = next_wakeup(&state, now()).expect("a retry time");
     assert_eq!(at, now().mono.after(Duration::from_secs(5)));
 
     let effects = update(&mut state, Msg::Tick, later(Duration::from_secs(5)));
-    assert_eq!(effects, [Effect::LoadSession, Effect::LoadList]);
+    assert_eq!(
+        effects,
+        [
+            Effect::Store(StoreRequest::LoadSession),
+            Effect::Store(StoreRequest::LoadList)
+        ]
+    );
     let again = update(&mut state, Msg::Tick, later(Duration::from_secs(20)));
     assert_eq!(again, [], "one load at a time");
     let watched = task("a").running().build();
     update(
         &mut state,
-        Msg::ListLoaded(Ok(vec![watched])),
+        support::list_loaded(vec![watched]),
         later(Duration::from_secs(21)),
     );
     assert_eq!(state.list().len(), 1);
 
     let mut state = program().still_loading().build();
     let damaged = StoreError::Damaged("x".into());
-    update(&mut state, Msg::ListLoaded(Err(damaged)), now());
+    update(
+        &mut state,
+        support::answered(StoreRequest::LoadList, Err(damaged)),
+        now(),
+    );
     assert_eq!(
         next_wakeup(&state, now()),
         None,

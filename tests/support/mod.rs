@@ -44,7 +44,7 @@ pub mod story;
 pub mod svg;
 pub mod terminal_probe;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp, civil};
 use kietop::{
@@ -56,10 +56,15 @@ use kietop::{
     },
     domain::{
         link::{Link, Links},
-        list_change::{JournalEvent, JournalLine},
+        list_change::{
+            ChangeResult, ExternalChange, JournalEvent, JournalLine, ListChange, StoreError,
+        },
         poll_result::{FailedCheck, PollError, PollResult},
+        raw_response::RawResponse,
         response_notes::ResponseNotes,
+        saved_session::SavedSession,
         schedule::{PollAttempt, PollHistory, PollState, StopReason},
+        store_request::{StoreReply, StoreRequest},
         task::{
             CallbackStatus, FailureStage, Family, SuccessFlag, Task, TaskDetails, TaskId, TaskState,
         },
@@ -402,7 +407,7 @@ impl ProgramBuilder {
         let mut state = State::new(self.settings);
         resize(&mut state, self.size);
         if self.is_loaded {
-            update(&mut state, Msg::ListLoaded(Ok(self.tasks)), now());
+            update(&mut state, list_loaded(self.tasks), now());
         }
         state
     }
@@ -482,9 +487,52 @@ pub fn load_journal(state: &mut State, name: &str, lines: &[(&str, JournalEvent)
             event: event.clone(),
         })
         .collect();
-    let msg = Msg::JournalRead {
-        task: id(name),
-        lines: Ok(lines),
-    };
+    let msg = journal_read(id(name), Ok(lines));
     update(state, msg, now());
+}
+
+/// Returns the list's answer to a request.
+pub fn answered(request: StoreRequest, result: Result<StoreReply, StoreError>) -> Msg {
+    Msg::StoreAnswered { request, result }
+}
+
+pub fn list_loaded(tasks: Vec<WatchedTask>) -> Msg {
+    answered(StoreRequest::LoadList, Ok(StoreReply::List(tasks)))
+}
+
+pub fn session_loaded(session: SavedSession) -> Msg {
+    answered(StoreRequest::LoadSession, Ok(StoreReply::Session(session)))
+}
+
+/// Returns the news of these changes by other instances.
+pub fn external_changes(changes: Vec<ExternalChange>) -> Msg {
+    answered(
+        StoreRequest::ReadExternalChanges,
+        Ok(StoreReply::ExternalChanges(changes)),
+    )
+}
+
+/// Returns the answer to a write.
+pub fn written(changes: Vec<ListChange>, result: Result<Vec<ChangeResult>, StoreError>) -> Msg {
+    answered(
+        StoreRequest::Write(changes),
+        result.map(StoreReply::Written),
+    )
+}
+
+pub fn journal_read(task: TaskId, lines: Result<Vec<JournalLine>, StoreError>) -> Msg {
+    answered(
+        StoreRequest::ReadJournal(task),
+        lines.map(StoreReply::Journal),
+    )
+}
+
+pub fn raw_response_read(
+    task: TaskId,
+    response: Result<Option<Arc<RawResponse>>, StoreError>,
+) -> Msg {
+    answered(
+        StoreRequest::ReadRawResponse(task),
+        response.map(StoreReply::RawResponse),
+    )
 }

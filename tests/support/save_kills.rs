@@ -24,7 +24,6 @@ use std::{
 use kietop::{
     adapters::store::SqliteStore,
     domain::{list_change::JournalEvent, task::TaskId, text::CleanText},
-    ports::ListStore as _,
 };
 use rustix::process::Signal;
 

@@ -21,7 +21,6 @@ use kietop::{
         text::CleanText,
         watched_task::{NotifySetting, WatchedTask},
     },
-    ports::ListStore as _,
 };
 use tempfile::TempDir;
 

@@ -19,6 +19,7 @@ use kietop::{
         query::ListView,
         response_notes::ResponseNotes,
         schedule::{PollAttempt, PollState},
+        store_request::{StoreReply, StoreRequest},
         task::{CallbackStatus, FailureStage, TaskDetails, TaskId, TaskState},
         time::Now,
         watched_task::WatchedTask,
@@ -81,7 +82,7 @@ impl Story {
     pub(crate) fn with_tasks(tasks: impl IntoIterator<Item = support::TaskBuilder>) -> Self {
         let mut story = Self::from_program(support::program());
         let tasks = tasks.into_iter().map(support::TaskBuilder::build).collect();
-        story.send(Msg::ListLoaded(Ok(tasks)));
+        story.send(support::list_loaded(tasks));
         story
     }
 
@@ -110,28 +111,25 @@ impl Story {
             self.effects.push((self.at, effect.clone()));
             match effect {
                 Effect::Poll { task, attempt, .. } => self.start_poll(task, attempt),
-                Effect::WriteChanges(changes) => {
+                Effect::Store(StoreRequest::Write(changes)) => {
                     self.pending_writes.push_back(changes);
                     if !self.is_disk_slow {
                         self.flush_one();
                     }
                 }
-                Effect::ReadJournal(task) => {
+                Effect::Store(StoreRequest::ReadJournal(task)) => {
                     let lines = Ok(Vec::new());
-                    self.send(Msg::JournalRead { task, lines });
+                    self.send(support::journal_read(task, lines));
                 }
-                Effect::ReadRawResponse(task) => {
-                    self.send(Msg::RawResponseRead {
-                        task,
-                        response: Ok(None),
-                    });
+                Effect::Store(StoreRequest::ReadRawResponse(task)) => {
+                    self.send(support::raw_response_read(task, Ok(None)));
                 }
-                Effect::SaveSession(view) => {
-                    self.saved_view = Some(view);
-                    self.send(Msg::SessionSaved(Ok(())));
+                Effect::Store(StoreRequest::SaveSession(view)) => {
+                    self.saved_view = Some(view.clone());
+                    let request = StoreRequest::SaveSession(view);
+                    self.send(support::answered(request, Ok(StoreReply::Done)));
                 }
-                Effect::LoadSession
-                | Effect::LoadList
+                Effect::Store(_)
                 | Effect::Broadcast(_)
                 | Effect::Open { .. }
                 | Effect::ShowComparison(_)
@@ -139,10 +137,8 @@ impl Story {
                 | Effect::Download { .. }
                 | Effect::StopDownload(_)
                 | Effect::StopPreview(_)
-                | Effect::RestoreListFile
                 | Effect::CheckFiles(_)
                 | Effect::CheckLocks(_)
-                | Effect::SaveLastSeen(_)
                 | Effect::Copy(_)
                 | Effect::Terminal(_)
                 | Effect::Notify(_)
@@ -166,7 +162,7 @@ impl Story {
                 .collect()),
             Err(error) => Err(error),
         };
-        self.send(Msg::Stored { changes, result });
+        self.send(support::written(changes, result));
         true
     }
 

@@ -43,10 +43,13 @@ pub struct WriteQueue {
 }
 
 impl WriteQueue {
-    /// Returns the changes if they can be written now; else queues them.
-    pub(in crate::app) fn write(&mut self, changes: Vec<ListChange>) -> Option<Vec<ListChange>> {
-        if self.error.is_none() && self.changes.is_empty() && self.in_flight < MAX_WRITES_IN_FLIGHT
-        {
+    /// Returns the changes if they are to be written now; else queues them. The user's changes never
+    /// wait: if they cannot be written, the user learns it at once.
+    pub(in crate::app) fn push(&mut self, changes: Vec<ListChange>) -> Option<Vec<ListChange>> {
+        let can_write = self.error.is_none()
+            && self.changes.is_empty()
+            && self.in_flight < MAX_WRITES_IN_FLIGHT;
+        if can_write || changes.iter().any(ListChange::needs_ack) {
             self.in_flight += 1;
             return Some(changes);
         }
@@ -224,18 +227,18 @@ mod tests {
     fn failed_writes_keep_their_order() {
         let mut queue = WriteQueue::default();
         let (a, b) = (running("a"), running("b"));
-        assert_eq!(queue.write(vec![a.clone()]), Some(vec![a.clone()]));
-        assert_eq!(queue.write(vec![b.clone()]), Some(vec![b.clone()]));
+        assert_eq!(queue.push(vec![a.clone()]), Some(vec![a.clone()]));
+        assert_eq!(queue.push(vec![b.clone()]), Some(vec![b.clone()]));
 
         queue.requeue([a.clone()]);
         queue.error = Some(StoreError::Full);
-        assert_eq!(queue.write(vec![running("c")]), None);
+        assert_eq!(queue.push(vec![running("c")]), None);
         queue.requeue([b.clone()]);
 
         let order = [a, b, running("c")];
         assert_eq!(queue.changes, order);
         assert_eq!(queue.drain(), order);
-        queue.write(vec![running("d")]);
+        queue.push(vec![running("d")]);
         queue.requeue(order.clone());
         let [a, b, c] = order;
         assert_eq!(queue.changes, [a, b, c, running("d")]);
@@ -258,7 +261,7 @@ mod tests {
             running("c"),
         ];
 
-        assert_eq!(queue.write(changes.to_vec()), None);
+        assert_eq!(queue.push(changes.to_vec()), None);
 
         let kept = [finished("c"), running("a"), running("b"), failed("b")];
         assert_eq!(queue.changes, kept);
@@ -267,7 +270,7 @@ mod tests {
     #[test]
     fn a_hanging_disk_gets_no_more_writes() {
         let mut queue = WriteQueue::default();
-        let accepted = (0..1000).filter(|_| queue.write(vec![running("a")]).is_some());
+        let accepted = (0..1000).filter(|_| queue.push(vec![running("a")]).is_some());
         assert_eq!(accepted.count(), MAX_WRITES_IN_FLIGHT);
         assert_eq!(queue.changes, [running("a")]);
         assert_eq!(queue.retry_at, None);
@@ -285,7 +288,7 @@ mod tests {
         };
         let stage = FailureStage::Generation;
         let large = |n: usize| observed(&format!("t{n}"), TaskState::Failed { stage }, 1024 * 1024);
-        queue.write((0..20).map(large).collect());
+        queue.push((0..20).map(large).collect());
 
         assert_eq!(queue.changes.len(), 20);
         assert_eq!(
@@ -294,7 +297,7 @@ mod tests {
         );
         assert_eq!(queue.changes.front().map(raw_bytes), Some(0));
         let many = (0..MAX_QUEUED + 5).map(|n| running(&format!("r{n}")));
-        queue.write(many.collect());
+        queue.push(many.collect());
         assert_eq!(queue.changes.len(), MAX_QUEUED);
         let finals = queue.changes.iter().filter(|change| is_final(change));
         assert_eq!(finals.count(), 20);

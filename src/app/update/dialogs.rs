@@ -254,7 +254,7 @@ pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>)
         return reply(state, Severity::Warning, reason, now);
     }
     state.overlay = None;
-    effects.push(Effect::WriteChanges(changes));
+    store::write(state, changes, effects);
 }
 
 /// The most videos opened at once without a confirmation.

@@ -18,6 +18,7 @@ use crate::{
         list_change::AccessMode,
         query::{ListView, Query, SortColumn, SortOrder},
         saved_session::SavedSession,
+        store_request::StoreRequest,
         task::TaskId,
         time::Now,
     },
@@ -224,7 +225,7 @@ pub(super) fn save_session_now(state: &mut State, effects: &mut Vec<Effect>) {
     if can_save_session(state) && *state.list_view() != state.session.saved_view {
         let view = state.list_view().clone();
         state.session.saved_view = view.clone();
-        effects.push(Effect::SaveSession(view));
+        effects.push(Effect::Store(StoreRequest::SaveSession(view)));
     }
 }
 

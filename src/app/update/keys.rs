@@ -168,9 +168,8 @@ fn accept(state: &mut State, context: KeyContext, now: Now, effects: &mut Vec<Ef
 /// Quits after a last attempt to write pending changes; a second call changes nothing.
 pub(super) fn quit(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let is_first = !std::mem::replace(&mut state.is_leaving, true);
-    let unsaved = state.write_queue.drain();
-    if !unsaved.is_empty() {
-        effects.push(Effect::WriteChanges(unsaved));
+    if !state.write_queue.changes.is_empty() {
+        store::write_queued(state, effects);
     }
     filter::save_session_now(state, effects);
     if is_first && state.focus != TerminalFocus::Unfocused {

@@ -2,7 +2,7 @@
 
 use super::{
     messages::{offer_undo, quoted_title, reject_if_read_only, reply},
-    selection,
+    selection, store,
 };
 use crate::{
     app::{
@@ -60,7 +60,7 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
             .record_write(changes.clone(), UndoStep::Labels(before));
     }
     state.overlay = None;
-    effects.push(Effect::WriteChanges(changes));
+    store::write(state, changes, effects);
 }
 
 /// Turns notifications of the target tasks off, or on if they are off for all of them.
@@ -84,7 +84,7 @@ pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effec
         notify,
     };
     let changes = targets.iter().map(change).collect();
-    effects.push(Effect::WriteChanges(changes));
+    store::write(state, changes, effects);
 }
 
 /// Applies a written change and reports it; reports nothing if its undo is in flight.

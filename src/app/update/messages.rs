@@ -17,6 +17,7 @@ use crate::{
     domain::{
         list_change::AccessMode,
         status::Status,
+        store_request::StoreRequest,
         task::{TaskId, TaskState},
         time::Now,
         watched_task::{NotifySetting, WatchedTask},
@@ -325,7 +326,7 @@ fn show_absence_summary(state: &mut State, now: Now) {
 
 pub(super) fn save_last_seen(state: &State, now: Now, effects: &mut Vec<Effect>) {
     if state.settings.access == AccessMode::Full && state.loading == ListLoading::Done {
-        effects.push(Effect::SaveLastSeen(now.wall));
+        effects.push(Effect::Store(StoreRequest::SaveLastSeen(now.wall)));
     }
 }
 

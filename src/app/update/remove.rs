@@ -2,7 +2,7 @@
 
 use super::{
     messages::{reject_if_read_only, reply},
-    selection,
+    selection, store,
 };
 use crate::{
     app::{
@@ -53,7 +53,7 @@ pub(super) fn remove_tasks(
     state
         .undo_stack
         .record_write(changes.clone(), UndoStep::Removal(tasks));
-    effects.push(Effect::WriteChanges(changes));
+    store::write(state, changes, effects);
 }
 
 /// Undoes the last change: a removal, also of an earlier run, or labels. Writes still in flight
@@ -74,5 +74,5 @@ pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         }
         None => return reply(state, Severity::Info, message_line::NOTHING_TO_UNDO, now),
     };
-    effects.push(Effect::WriteChanges(changes));
+    store::write(state, changes, effects);
 }

@@ -10,6 +10,7 @@ use crate::{
         query::{ListView, RowPosition},
         schedule::PollState,
         status::Tab,
+        store_request::StoreRequest,
         task::TaskId,
         time::Now,
         watched_task::WatchedTask,
@@ -268,7 +269,7 @@ pub(super) fn read_journal(state: &mut State, effects: &mut Vec<Effect>) {
         return;
     }
     state.journal_requested = Some(selected.clone());
-    effects.push(Effect::ReadJournal(selected.clone()));
+    effects.push(Effect::Store(StoreRequest::ReadJournal(selected.clone())));
 }
 
 /// Reads the raw response of the selected task while its page is shown, once the previous read has
@@ -292,7 +293,9 @@ pub(super) fn read_raw_response(state: &mut State, effects: &mut Vec<Effect>) {
         return;
     }
     state.raw_requested = Some(selected.clone());
-    effects.push(Effect::ReadRawResponse(selected.clone()));
+    effects.push(Effect::Store(StoreRequest::ReadRawResponse(
+        selected.clone(),
+    )));
 }
 
 /// Marks the journal and raw response of a task as outdated. The raw response stays on the screen

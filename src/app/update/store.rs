@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    backoff, labels,
+    backoff, download, filter, labels,
     messages::{self, key_hint, offer_undo, quoted_title, reply, report_finished},
     selection,
 };
@@ -17,11 +17,10 @@ use crate::{
         },
     },
     domain::{
-        list_change::{
-            AccessMode, ChangeResult, ExternalChange, JournalLine, ListChange, StoreError,
-        },
+        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange, StoreError},
         raw_response::RawResponse,
         schedule::{self, PollState, StopReason},
+        store_request::{StoreReply, StoreRequest},
         task::TaskId,
         time::Now,
         watched_task::WatchedTask,
@@ -35,35 +34,90 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long the instance that added a task may poll it first.
 const ADDER_HEAD_START: Duration = Duration::from_secs(2);
 
-/// Applies the result of reading the list; returns the tasks that finished since the last visit.
-pub(super) fn list_loaded(
+/// Applies the list's answer to a request.
+pub(super) fn store_answered(
     state: &mut State,
-    result: Result<Vec<WatchedTask>, StoreError>,
+    request: StoreRequest,
+    result: Result<StoreReply, StoreError>,
     now: Now,
-) -> Vec<TaskId> {
-    match result {
-        Ok(all) => {
+    effects: &mut Vec<Effect>,
+) {
+    match (request, result) {
+        (_, Ok(StoreReply::Session(session))) => {
+            let finished = filter::session_loaded(state, session, now);
+            download::auto_save_external(state, &finished, now, effects);
+        }
+        (_, Ok(StoreReply::List(all))) => {
             state.loading = ListLoading::Done;
             selection::with_stable_selection(state, now, |rows| rows.replace(all));
-            messages::report_finished_while_away(state, now)
+            let finished = messages::report_finished_while_away(state, now);
+            download::auto_save_external(state, &finished, now, effects);
+            download::check_interrupted(state, effects);
         }
-        Err(error) => {
-            // These errors may pass: another program releases the file, space is freed or access is
-            // given.
-            let may_pass = matches!(
-                error,
-                StoreError::Busy
-                    | StoreError::Full
-                    | StoreError::Quota
-                    | StoreError::ReadOnly(_)
-                    | StoreError::Unreadable(_)
-                    | StoreError::Disk(_)
-            );
-            state.reload_at = may_pass.then(|| now.mono.after(RETRY_DELAY));
-            state.loading = ListLoading::Failed(error);
-            Vec::new()
+        (StoreRequest::LoadList, Err(error)) => load_failed(state, error, now),
+        (_, Ok(StoreReply::ExternalChanges(changes))) => {
+            let finished = apply_external(state, changes, now);
+            download::auto_save_external(state, &finished, now, effects);
         }
+        (StoreRequest::ReadExternalChanges, Err(error)) if state.loading == ListLoading::Done => {
+            record_failure(state, error, now);
+        }
+        (StoreRequest::Write(changes), Ok(StoreReply::Written(results))) => {
+            changes_written(state, &changes, results, now);
+        }
+        (StoreRequest::Write(changes), Err(error)) => requeue_failed(state, changes, error, now),
+        (StoreRequest::ReadJournal(task), result) => {
+            state.journal_requested = None;
+            let lines = match result {
+                Ok(StoreReply::Journal(lines)) => lines,
+                _ => Vec::new(),
+            };
+            state.journal = Some((task, lines));
+        }
+        (StoreRequest::ReadRawResponse(task), Ok(StoreReply::RawResponse(response))) => {
+            raw_response_read(state, task, Ok(response));
+        }
+        (StoreRequest::ReadRawResponse(task), Err(error)) => {
+            raw_response_read(state, task, Err(error));
+        }
+        // Pending changes are written at once.
+        (StoreRequest::RestoreListFile, Ok(_)) => state.write_queue.retry_at = Some(now.mono),
+        (StoreRequest::RestoreListFile, Err(error)) => {
+            let text = message_line::list_file_not_restored(&error);
+            reply(state, Severity::Error, text, now);
+        }
+        // A session that cannot be loaded or saved is not an error: reading the list reports what
+        // is wrong with the file.
+        _ => {}
     }
+}
+
+fn raw_response_read(
+    state: &mut State,
+    task: TaskId,
+    response: Result<Option<Arc<RawResponse>>, StoreError>,
+) {
+    state.raw_requested = None;
+    state.raw = Some(RawResponseState {
+        task,
+        response,
+        is_outdated: false,
+    });
+}
+
+fn load_failed(state: &mut State, error: StoreError, now: Now) {
+    // These errors may pass: another program releases the file, space is freed or access is given.
+    let may_pass = matches!(
+        error,
+        StoreError::Busy
+            | StoreError::Full
+            | StoreError::Quota
+            | StoreError::ReadOnly(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Disk(_)
+    );
+    state.reload_at = may_pass.then(|| now.mono.after(RETRY_DELAY));
+    state.loading = ListLoading::Failed(error);
 }
 
 /// Applies changes by another instance; returns the tasks that they finished. Its poll results
@@ -179,47 +233,45 @@ fn merge_external(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask
     task
 }
 
-/// Writes changes, queued behind those still in flight so that their order is kept.
+/// Writes changes: those that the user waits for at once, others behind those that wait already.
 pub(super) fn write(state: &mut State, changes: Vec<ListChange>, effects: &mut Vec<Effect>) {
-    effects.extend(state.write_queue.write(changes).map(Effect::WriteChanges));
+    let changes = state.write_queue.push(changes);
+    effects.extend(changes.map(|changes| Effect::Store(StoreRequest::Write(changes))));
+}
+
+/// Writes the queued changes; without any, checks whether the list can be written.
+pub(super) fn write_queued(state: &mut State, effects: &mut Vec<Effect>) {
+    let changes = state.write_queue.drain();
+    effects.push(Effect::Store(StoreRequest::Write(changes)));
 }
 
 /// Retries a failed write or read when its time has come.
 pub(super) fn retry_writes(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if state.write_queue.retry_at.is_some_and(|at| at <= now.mono) {
         state.write_queue.retry_at = None;
-        effects.push(Effect::WriteChanges(state.write_queue.drain()));
+        write_queued(state, effects);
     }
     if state.reload_at.take_if(|at| *at <= now.mono).is_some() {
         if !state.session.is_loaded {
-            effects.push(Effect::LoadSession);
+            effects.push(Effect::Store(StoreRequest::LoadSession));
         }
-        effects.push(Effect::LoadList);
+        effects.push(Effect::Store(StoreRequest::LoadList));
     }
 }
 
-pub(super) fn changes_written(
+fn changes_written(
     state: &mut State,
-    changes: Vec<ListChange>,
-    result: Result<Vec<ChangeResult>, StoreError>,
+    changes: &[ListChange],
+    results: Vec<ChangeResult>,
     now: Now,
 ) {
-    match result {
-        Ok(results) => {
-            if state.write_queue.error.take().is_some() {
-                state.write_queue.retry_at = None;
-                reply(
-                    state,
-                    Severity::Success,
-                    message_line::LIST_SAVED_AGAIN,
-                    now,
-                );
-            }
-            state.write_queue.write_finished(now.mono);
-            report_results(state, &changes, results, now);
-        }
-        Err(error) => requeue_failed(state, changes, error, now),
+    if state.write_queue.error.take().is_some() {
+        state.write_queue.retry_at = None;
+        let text = message_line::LIST_SAVED_AGAIN;
+        reply(state, Severity::Success, text, now);
     }
+    state.write_queue.write_finished(now.mono);
+    report_results(state, changes, results, now);
 }
 
 /// Queues poll results for another write. Changes that the user made are rejected with the reason
@@ -319,17 +371,10 @@ fn record_failure(state: &mut State, error: StoreError, now: Now) {
         .get_or_insert(now.mono.after(RETRY_DELAY));
 }
 
-/// Records an error of the list file outside of a write.
-pub(super) fn list_failed(state: &mut State, error: StoreError, now: Now) {
-    if state.loading == ListLoading::Done {
-        record_failure(state, error, now);
-    }
-}
-
 /// Writes the list file again if it is missing.
 pub(super) fn restore_list_file(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if is_file_missing(state) {
-        effects.push(Effect::RestoreListFile);
+        effects.push(Effect::Store(StoreRequest::RestoreListFile));
     } else {
         reply(state, Severity::Info, message_line::LIST_FILE_EXISTS, now);
     }
@@ -342,19 +387,6 @@ pub(super) fn is_only_copy(state: &State) -> bool {
 
 const fn is_file_missing(state: &State) -> bool {
     matches!(state.write_queue.error, Some(StoreError::Missing(_)))
-}
-
-/// Handles the result of restoring the list file; on success pending changes are written at once.
-pub(super) fn list_file_restored(state: &mut State, result: Result<(), StoreError>, now: Now) {
-    match result {
-        Ok(()) => state.write_queue.retry_at = Some(now.mono),
-        Err(error) => reply(
-            state,
-            Severity::Error,
-            message_line::list_file_not_restored(&error),
-            now,
-        ),
-    }
 }
 
 /// Applies the results of written changes and reports them in one sentence.
@@ -439,27 +471,4 @@ fn report_results(state: &mut State, changes: &[ListChange], results: Vec<Change
         let removed = removed.iter().map(|watched| watched.id().clone());
         state.undo_stack.push(UndoStep::Removal(removed.collect()));
     }
-}
-
-pub(super) fn journal_read(
-    state: &mut State,
-    task: TaskId,
-    lines: Result<Vec<JournalLine>, StoreError>,
-) {
-    state.journal_requested = None;
-    state.journal = Some((task, lines.unwrap_or_default()));
-}
-
-/// Takes a raw record in.
-pub(super) fn raw_response_read(
-    state: &mut State,
-    task: TaskId,
-    response: Result<Option<Arc<RawResponse>>, StoreError>,
-) {
-    state.raw_requested = None;
-    state.raw = Some(RawResponseState {
-        task,
-        response,
-        is_outdated: false,
-    });
 }

@@ -1,38 +1,49 @@
-//! The list's thread: opens the list and runs store requests in order.
+//! The list's thread: opens the list and carries out store requests in order.
 //!
 //! A list that could not be opened is opened again for each load. A panic becomes an error, and so
-//! does every request after the thread has ended.
+//! does every request if the thread could not be started.
 
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc as sync_mpsc},
+    sync::mpsc as sync_mpsc,
     thread,
 };
 
-use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
     task,
 };
 
-use super::send_response;
+use super::responses::send_blocking;
 use crate::{
     app::msg::Msg,
     domain::{
-        list_change::{ListChange, StoreError},
-        query::ListView,
-        task::TaskId,
+        list_change::StoreError,
+        store_request::{StoreReply, StoreRequest},
     },
     messages::crashes,
     ports::ListStore,
 };
 
-/// Journal lines read for the details.
-const MAX_JOURNAL_LINES: usize = 200;
-
 /// Opens the list; called on the list's thread after the first frame, and again after a failure.
-pub type OpenStore = Box<dyn FnMut(StoreNotifier) -> Result<OpenedStore, StoreError> + Send>;
+pub struct OpenStore(Box<OpenFn>);
+
+type OpenFn = dyn FnMut(StoreNotifier) -> Result<OpenedStore, StoreError> + Send;
+
+impl OpenStore {
+    pub fn new(
+        open: impl FnMut(StoreNotifier) -> Result<OpenedStore, StoreError> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(open))
+    }
+}
+
+impl fmt::Debug for OpenStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenStore")
+    }
+}
 
 pub struct OpenedStore {
     pub store: Box<dyn ListStore>,
@@ -51,7 +62,7 @@ impl fmt::Debug for OpenedStore {
 /// Notifies the list's thread of file changes, and the core of recoveries.
 #[derive(Debug, Clone)]
 pub struct StoreNotifier {
-    requests: sync_mpsc::Sender<StoreRequest>,
+    commands: sync_mpsc::Sender<Command>,
     responses: mpsc::Sender<Msg>,
 }
 
@@ -59,8 +70,8 @@ impl StoreNotifier {
     /// May be called from any thread and repeatedly.
     pub fn notify_changed(&self) {
         // An error means that the program is quitting.
-        self.requests
-            .send(StoreRequest::CheckExternalChanges)
+        self.commands
+            .send(Command::Handle(StoreRequest::ReadExternalChanges))
             .unwrap_or_default();
     }
 
@@ -71,23 +82,15 @@ impl StoreNotifier {
 }
 
 #[derive(Debug)]
-pub(super) enum StoreRequest {
-    LoadSession,
-    SaveSession(ListView),
-    LoadList,
-    Apply(Vec<ListChange>),
-    RestoreListFile,
-    ReadJournal(TaskId),
-    ReadRawResponse(TaskId),
-    SaveLastSeen(Timestamp),
-    CheckExternalChanges,
+enum Command {
+    Handle(StoreRequest),
     Close(oneshot::Sender<()>),
 }
 
 /// Sends requests to the list's thread.
 #[derive(Debug)]
 pub(super) struct StoreHandle {
-    requests: sync_mpsc::Sender<StoreRequest>,
+    commands: sync_mpsc::Sender<Command>,
     responses: mpsc::Sender<Msg>,
     /// The error of every request after the thread has ended.
     thread_error: String,
@@ -95,10 +98,10 @@ pub(super) struct StoreHandle {
 
 impl StoreHandle {
     pub(super) fn start(open: OpenStore, responses: mpsc::Sender<Msg>) -> Self {
-        let (requests, receiver) = sync_mpsc::channel();
+        let (commands, receiver) = sync_mpsc::channel();
         let worker = StoreWorker {
             notifier: StoreNotifier {
-                requests: requests.clone(),
+                commands: commands.clone(),
                 responses: responses.clone(),
             },
             open,
@@ -113,23 +116,31 @@ impl StoreHandle {
             Err(error) => crashes::no_thread(&error),
         };
         Self {
-            requests,
+            commands,
             responses,
             thread_error,
         }
     }
 
-    /// Sends a request. After the thread has ended the response is an error.
+    /// Sends a request. After the thread has ended the answer is an error.
     pub(super) fn send(&self, request: StoreRequest) {
-        let Err(sync_mpsc::SendError(request)) = self.requests.send(request) else {
-            return;
-        };
-        tracing::error!("the list's thread has ended");
-        let responses = self.responses.clone();
-        let error = StoreError::Other(self.thread_error.clone());
-        if let Some(response) = handle_request(request, &mut Err(error)) {
-            task::spawn(async move { send_response(&responses, response).await });
+        let unsent = self.commands.send(Command::Handle(request));
+        if let Err(sync_mpsc::SendError(Command::Handle(request))) = unsent {
+            tracing::error!("the list's thread has ended");
+            let result = Err(StoreError::Other(self.thread_error.clone()));
+            let responses = self.responses.clone();
+            task::spawn_blocking(move || {
+                send_blocking(&responses, Msg::StoreAnswered { request, result });
+            });
         }
+    }
+
+    /// Closes the list after the requests sent so far. The receiver ends when that is done.
+    pub(super) fn close(&self) -> oneshot::Receiver<()> {
+        let (done, closed) = oneshot::channel();
+        // An error means that there is no thread.
+        self.commands.send(Command::Close(done)).unwrap_or_default();
+        closed
     }
 }
 
@@ -143,107 +154,56 @@ struct StoreWorker {
 }
 
 impl StoreWorker {
-    fn run(mut self, requests: &sync_mpsc::Receiver<StoreRequest>) {
-        while let Ok(request) = requests.recv() {
-            match &request {
-                StoreRequest::LoadSession => self.open_if_needed(),
-                StoreRequest::LoadList if !self.is_open_attempted => self.open_if_needed(),
-                StoreRequest::LoadList
-                | StoreRequest::SaveSession(_)
-                | StoreRequest::Apply(_)
-                | StoreRequest::RestoreListFile
-                | StoreRequest::ReadJournal(_)
-                | StoreRequest::ReadRawResponse(_)
-                | StoreRequest::SaveLastSeen(_)
-                | StoreRequest::CheckExternalChanges
-                | StoreRequest::Close(_) => {}
+    fn run(mut self, commands: &sync_mpsc::Receiver<Command>) {
+        while let Ok(command) = commands.recv() {
+            match command {
+                Command::Handle(request) => self.handle(request),
+                Command::Close(done) => {
+                    drop(self.store);
+                    // The event loop may have stopped waiting.
+                    done.send(()).unwrap_or_default();
+                    return;
+                }
             }
-            self.is_open_attempted = matches!(request, StoreRequest::LoadSession);
-            if let StoreRequest::Close(done) = request {
-                drop(self.store);
-                // The event loop may have stopped waiting.
-                done.send(()).unwrap_or_default();
-                return;
-            }
-            if let Some(response) = handle_request(request, &mut self.store) {
-                send_blocking(&self.notifier.responses, response);
-            }
+        }
+    }
+
+    fn handle(&mut self, request: StoreRequest) {
+        let is_session = request == StoreRequest::LoadSession;
+        if is_session || (request == StoreRequest::LoadList && !self.is_open_attempted) {
+            self.open_if_needed();
+        }
+        self.is_open_attempted = is_session;
+        let result = match &mut self.store {
+            Ok(opened) => catch_unwind(AssertUnwindSafe(|| opened.store.handle(&request)))
+                .unwrap_or_else(|_| Err(StoreError::Other(crashes::LIST_ACCESS.into()))),
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error) = &result {
+            tracing::debug!(%error, "a request to the list failed");
+        }
+        let is_external = request == StoreRequest::ReadExternalChanges;
+        if !is_external || self.is_external_news(&result) {
+            let answer = Msg::StoreAnswered { request, result };
+            send_blocking(&self.notifier.responses, answer);
+        }
+    }
+
+    /// Reports whether to send the answer about changes by other instances. A busy file is not an
+    /// error here: another notification follows.
+    fn is_external_news(&self, result: &Result<StoreReply, StoreError>) -> bool {
+        match result {
+            Ok(reply) => *reply != StoreReply::ExternalChanges(Vec::new()),
+            Err(error) => *error != StoreError::Busy && self.store.is_ok(),
         }
     }
 
     fn open_if_needed(&mut self) {
         if self.store.is_err() {
-            let (open, notifier) = (&mut self.open, self.notifier.clone());
+            let (OpenStore(open), notifier) = (&mut self.open, self.notifier.clone());
             self.store = catch_unwind(AssertUnwindSafe(|| open(notifier)))
                 .unwrap_or_else(|_| Err(StoreError::Other(crashes::LIST_OPENING.into())));
         }
-    }
-}
-
-fn send_blocking(responses: &mpsc::Sender<Msg>, msg: Msg) {
-    if responses.blocking_send(msg).is_err() {
-        tracing::debug!("dropped a response: the event loop has ended");
-    }
-}
-
-/// Runs a request; returns `None` for requests that have no response.
-fn handle_request(
-    request: StoreRequest,
-    list: &mut Result<OpenedStore, StoreError>,
-) -> Option<Msg> {
-    Some(match request {
-        StoreRequest::LoadSession => {
-            Msg::SessionLoaded(with_store(list, |store| store.load_session()))
-        }
-        StoreRequest::SaveSession(view) => {
-            Msg::SessionSaved(with_store(list, |store| store.save_session(&view)))
-        }
-        StoreRequest::LoadList => Msg::ListLoaded(with_store(list, |store| store.load())),
-        StoreRequest::Apply(changes) => {
-            let result = with_store(list, |store| store.apply(&changes));
-            Msg::Stored { changes, result }
-        }
-        StoreRequest::RestoreListFile => {
-            Msg::ListFileRestored(with_store(list, |store| store.write_back()))
-        }
-        StoreRequest::ReadJournal(task) => {
-            let lines = with_store(list, |store| store.read_journal(&task, MAX_JOURNAL_LINES));
-            Msg::JournalRead { task, lines }
-        }
-        StoreRequest::ReadRawResponse(task) => {
-            let response = with_store(list, |store| store.read_raw_response(&task));
-            let response = response.map(|response| response.map(Arc::new));
-            Msg::RawResponseRead { task, response }
-        }
-        StoreRequest::SaveLastSeen(at) => {
-            if let Err(error) = with_store(list, |store| store.save_last_seen(at)) {
-                tracing::debug!(%error, "the time of the last visit was not saved");
-            }
-            return None;
-        }
-        StoreRequest::CheckExternalChanges => return read_external_changes(list),
-        // Dropping the sender ends the wait.
-        StoreRequest::Close(_) => return None,
-    })
-}
-
-/// Calls the list, or returns the error of opening it. A panic becomes an error.
-fn with_store<T>(
-    list: &mut Result<OpenedStore, StoreError>,
-    call: impl FnOnce(&mut dyn ListStore) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let store = list.as_mut().map_err(|error| error.clone())?.store.as_mut();
-    catch_unwind(AssertUnwindSafe(|| call(store)))
-        .unwrap_or_else(|_| Err(StoreError::Other(crashes::LIST_ACCESS.into())))
-}
-
-/// Reads the changes of other instances. A busy file is not an error here: a notification follows.
-fn read_external_changes(list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
-    match with_store(list, |store| store.external_changes()) {
-        Ok(changes) if changes.is_empty() => None,
-        Ok(changes) => Some(Msg::ExternalChanges(changes)),
-        Err(StoreError::Busy) => None,
-        Err(error) => list.is_ok().then_some(Msg::ListFailed(error)),
     }
 }
 
@@ -252,132 +212,83 @@ mod tests {
     use std::panic::panic_any;
 
     use super::*;
-    use crate::domain::{
-        list_change::{ChangeResult, ExternalChange, JournalLine},
-        raw_response::RawResponse,
-        saved_session::SavedSession,
-        watched_task::WatchedTask,
-    };
 
     #[derive(Debug)]
     struct PanickingStore;
 
     impl ListStore for PanickingStore {
-        fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
+        fn handle(&mut self, _: &StoreRequest) -> Result<StoreReply, StoreError> {
             panic_any(1)
-        }
-        fn apply(&mut self, _: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
-            panic_any(2)
-        }
-        fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
-            panic_any(3)
-        }
-        fn read_journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
-            panic_any(4)
-        }
-        fn read_raw_response(&mut self, _: &TaskId) -> Result<Option<RawResponse>, StoreError> {
-            panic_any(5)
-        }
-        fn load_session(&mut self) -> Result<SavedSession, StoreError> {
-            panic_any(6)
-        }
-        fn save_session(&mut self, _: &ListView) -> Result<(), StoreError> {
-            panic_any(7)
-        }
-        fn save_last_seen(&mut self, _: Timestamp) -> Result<(), StoreError> {
-            panic_any(8)
         }
     }
 
-    /// Sends every request and then `Close`; returns the name and error of each response.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "other responses are a failure of the test"
-    )]
-    async fn responses_to_all(
+    /// Sends requests, closes the list, and returns the answered requests with their errors.
+    async fn errors_of(
         handle: StoreHandle,
         mut receiver: mpsc::Receiver<Msg>,
-    ) -> Vec<(&'static str, StoreError)> {
-        let task = TaskId::parse("a").unwrap();
+    ) -> Vec<(StoreRequest, StoreError)> {
         for request in [
             StoreRequest::LoadSession,
             StoreRequest::LoadList,
-            StoreRequest::CheckExternalChanges,
-            StoreRequest::SaveSession(ListView::default()),
-            StoreRequest::Apply(Vec::new()),
-            StoreRequest::SaveLastSeen(Timestamp::UNIX_EPOCH),
-            StoreRequest::ReadJournal(task.clone()),
-            StoreRequest::ReadRawResponse(task),
+            StoreRequest::Write(Vec::new()),
         ] {
             handle.send(request);
         }
-        let (done, closed) = oneshot::channel();
-        handle.send(StoreRequest::Close(done));
         // An error means that there is no thread.
-        closed.await.unwrap_or_default();
+        handle.close().await.unwrap_or_default();
         drop(handle);
-        let mut responses = Vec::new();
+        let mut errors = Vec::new();
         while let Some(msg) = receiver.recv().await {
-            let (name, error) = match msg {
-                Msg::SessionLoaded(result) => ("session loaded", result.err()),
-                Msg::ListLoaded(result) => ("list loaded", result.err()),
-                Msg::SessionSaved(result) => ("session saved", result.err()),
-                Msg::Stored { result, .. } => ("stored", result.err()),
-                Msg::JournalRead { lines, .. } => ("journal read", lines.err()),
-                Msg::RawResponseRead { response, .. } => ("raw response read", response.err()),
-                // Sent by `CheckExternalChanges`, and only for a list that was opened.
-                Msg::ListFailed(error) => ("list failed", Some(error)),
-                other => panic!("an unexpected response: {other:?}"),
+            let Msg::StoreAnswered { request, result } = msg else {
+                panic!("an unexpected response: {msg:?}");
             };
-            responses.push((name, error.unwrap()));
+            errors.push((request, result.unwrap_err()));
         }
-        responses
+        errors
     }
 
     #[tokio::test]
     async fn every_store_request_is_answered_once() {
-        let in_order = [
-            "session loaded",
-            "list loaded",
-            "session saved",
-            "stored",
-            "journal read",
-            "raw response read",
-        ];
+        let other = |text: &str| StoreError::Other(text.into());
+        let in_order = |error: StoreError| {
+            [
+                (StoreRequest::LoadSession, error.clone()),
+                (StoreRequest::LoadList, error.clone()),
+                (StoreRequest::Write(Vec::new()), error),
+            ]
+        };
         let open_panicking = |_| {
             Ok(OpenedStore {
                 store: Box::new(PanickingStore),
                 watch: None,
             })
         };
-        let other = |text: &str| StoreError::Other(text.into());
-        let cases: [(OpenStore, StoreError); 3] = [
-            (Box::new(open_panicking), other(crashes::LIST_ACCESS)),
-            (Box::new(|_| panic_any(0)), other(crashes::LIST_OPENING)),
-            (Box::new(|_| Err(StoreError::Full)), StoreError::Full),
-        ];
-        for (open, error) in cases {
+        for (open, error) in [
+            (OpenStore::new(open_panicking), other(crashes::LIST_ACCESS)),
+            (
+                OpenStore::new(|_| panic_any(0)),
+                other(crashes::LIST_OPENING),
+            ),
+            (OpenStore::new(|_| Err(StoreError::Full)), StoreError::Full),
+        ] {
             let (sender, receiver) = mpsc::channel(99);
-            let mut responses = responses_to_all(StoreHandle::start(open, sender), receiver).await;
-            responses.retain(|(name, _)| *name != "list failed");
+            let errors = errors_of(StoreHandle::start(open, sender), receiver).await;
 
-            assert_eq!(responses, in_order.map(|name| (name, error.clone())));
+            assert_eq!(errors, in_order(error));
         }
 
         // When the thread could not be started.
-        let (sender, receiver) = mpsc::channel(99);
-        let (closed, _) = sync_mpsc::channel();
+        let (responses, receiver) = mpsc::channel(99);
+        let (commands, _) = sync_mpsc::channel();
         let handle = StoreHandle {
             thread_error: "no thread can be started".into(),
-            requests: closed,
-            responses: sender,
+            commands,
+            responses,
         };
-        let mut responses = responses_to_all(handle, receiver).await;
+        let errors = errors_of(handle, receiver).await;
 
-        let error = other("no thread can be started");
-        responses.sort_unstable_by_key(|(name, _)| *name);
-        let mut names = in_order;
-        names.sort_unstable();
-        assert_eq!(responses, names.map(|name| (name, error.clone())));
+        let expected = in_order(other("no thread can be started"));
+        assert!(expected.iter().all(|answer| errors.contains(answer)));
+        assert_eq!(errors.len(), expected.len());
     }
 }

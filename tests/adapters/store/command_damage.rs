@@ -11,7 +11,7 @@ use std::{
     process::{Command, Output},
 };
 
-use kietop::{domain::task::TaskState, ports::ListStore as _};
+use kietop::domain::task::TaskState;
 
 use super::damage::{DAMAGE_KINDS, corrupt, fill_list};
 use crate::support::store::*;

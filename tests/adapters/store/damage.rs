@@ -10,7 +10,6 @@ use kietop::{
         text::CleanText,
         watched_task::WatchedTask,
     },
-    ports::ListStore,
 };
 
 use crate::support::store::*;

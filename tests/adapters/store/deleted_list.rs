@@ -17,7 +17,6 @@ use kietop::{
         text::CleanText,
         watched_task::{NotifySetting, WatchedTask},
     },
-    ports::ListStore,
 };
 
 use crate::support::store::*;

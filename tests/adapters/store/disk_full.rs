@@ -10,7 +10,6 @@ use std::{
 use kietop::{
     adapters::store::SqliteStore,
     domain::{list_change::StoreError, task::TaskDetails, text::CleanText},
-    ports::ListStore,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -18,7 +18,6 @@ use kietop::{
         task::TaskState,
         text::CleanText,
     },
-    ports::ListStore,
 };
 
 use super::{

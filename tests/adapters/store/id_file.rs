@@ -2,14 +2,11 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use kietop::{
-    domain::{
-        list_change::{ChangeResult, StoreError},
-        task::{TaskDetails, TaskState},
-        text::CleanText,
-        watched_task::NotifySetting,
-    },
-    ports::ListStore as _,
+use kietop::domain::{
+    list_change::{ChangeResult, StoreError},
+    task::{TaskDetails, TaskState},
+    text::CleanText,
+    watched_task::NotifySetting,
 };
 
 use crate::support::store::*;

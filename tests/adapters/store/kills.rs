@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use kietop::{adapters::store::SqliteStore, ports::ListStore};
+use kietop::adapters::store::SqliteStore;
 
 use crate::support::store::*;
 

@@ -2,15 +2,12 @@
 
 use std::path::PathBuf;
 
-use kietop::{
-    domain::{
-        download::DownloadError,
-        list_change::{ExternalChange, JournalEvent, JournalLine, ListChange},
-        poll_result::PollError,
-        status::ResultLocation,
-        text::CleanText,
-    },
-    ports::ListStore as _,
+use kietop::domain::{
+    download::DownloadError,
+    list_change::{ExternalChange, JournalEvent, JournalLine, ListChange},
+    poll_result::PollError,
+    status::ResultLocation,
+    text::CleanText,
 };
 
 use crate::support::store::*;

@@ -8,7 +8,6 @@ use kietop::{
         list_change::{ChangeResult, ExternalChange},
         poll_result::PollError,
     },
-    ports::ListStore,
 };
 
 use super::kills;

@@ -1,15 +1,12 @@
 //! Stored settings: labels, notifications and the last-seen time; and raw responses.
 
-use kietop::{
-    adapters::store::SqliteStore,
-    domain::{
-        list_change::{ChangeResult, ExternalChange, JournalEvent},
-        poll_result::PollError,
-        task::TaskDetails,
-        text::CleanText,
-        watched_task::NotifySetting,
-    },
-    ports::ListStore as _,
+use kietop::adapters::store::SqliteStore;
+use kietop::domain::{
+    list_change::{ChangeResult, ExternalChange, JournalEvent},
+    poll_result::PollError,
+    task::TaskDetails,
+    text::CleanText,
+    watched_task::NotifySetting,
 };
 
 use crate::support::store::*;

@@ -18,6 +18,7 @@ use kietop::{
         raw_response::RawResponse,
         saved_session::SavedSession,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, PollAttempt},
+        store_request::{StoreReply, StoreRequest},
         task::TaskId,
         time::Now,
         watched_task::WatchedTask,
@@ -26,7 +27,7 @@ use kietop::{
 };
 
 use super::steps::{TestStep, answer_for, denial_for, download_error_for, hostile_text, notes_for};
-use crate::support::{id, task};
+use crate::support::{self, id, task};
 
 #[derive(Default)]
 pub(crate) struct FakeServices {
@@ -71,13 +72,8 @@ impl FakeServices {
                     );
                     self.starts.push(at);
                 }
-                Effect::WriteChanges(changes) => self.open_writes.push(changes),
-                effect @ (Effect::LoadSession
-                | Effect::LoadList
-                | Effect::RestoreListFile
-                | Effect::SaveSession(_)
-                | Effect::ReadJournal(_)
-                | Effect::ReadRawResponse(_)
+                Effect::Store(StoreRequest::Write(changes)) => self.open_writes.push(changes),
+                effect @ (Effect::Store(_)
                 | Effect::Open { .. }
                 | Effect::ShowComparison(_)
                 | Effect::RenderPreview(_)
@@ -91,7 +87,6 @@ impl FakeServices {
                 Effect::Broadcast(_)
                 | Effect::StopDownload(_)
                 | Effect::StopPreview(_)
-                | Effect::SaveLastSeen(_)
                 | Effect::Terminal(_)
                 | Effect::Redraw
                 | Effect::Quit => {}
@@ -156,10 +151,10 @@ impl FakeServices {
             }
             TestStep::AnswerEffect(kind) => self.answer_effect(kind)?,
             TestStep::ExternalChange(n, true) => {
-                Msg::ExternalChanges(vec![ExternalChange::Removed(id(&format!("t{n}")))])
+                support::external_changes(vec![ExternalChange::Removed(id(&format!("t{n}")))])
             }
             TestStep::ExternalChange(n, false) => {
-                Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(
+                support::external_changes(vec![ExternalChange::Changed(Box::new(
                     task(&format!("t{n}")).running().created("14:30").build(),
                 ))])
             }
@@ -196,7 +191,7 @@ impl FakeServices {
                 .map(|change| self.apply_change(change, state))
                 .collect()),
         };
-        Some(Msg::Stored { changes, result })
+        Some(support::written(changes, result))
     }
 
     /// Applies a change as the store does: restored tasks keep their last known state.
@@ -289,32 +284,13 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
         }
     };
     Some(match effect {
-        Effect::LoadSession => Msg::SessionLoaded(Ok(SavedSession::default())),
-        Effect::LoadList => Msg::ListLoaded(Err(StoreError::Busy)),
-        Effect::SaveSession(_) => Msg::SessionSaved(Ok(())),
-        Effect::RestoreListFile => Msg::ListFileRestored(result().map_err(StoreError::Other)),
-        Effect::ReadJournal(task) => Msg::JournalRead {
-            task,
-            lines: if is_success {
-                Ok(vec![JournalLine {
-                    at: Timestamp::UNIX_EPOCH,
-                    event: JournalEvent::Added,
-                }])
+        Effect::Store(request) => {
+            let result = if is_success {
+                Ok(reply_to(&request, kind))
             } else {
                 Err(StoreError::Busy)
-            },
-        },
-        Effect::ReadRawResponse(task) => {
-            let raw = format!("{{\"a\":{kind},\"b\":[1]}}");
-            let record = RawResponse::parse(Timestamp::UNIX_EPOCH, &raw);
-            Msg::RawResponseRead {
-                task,
-                response: if is_success {
-                    Ok((kind % 8 > 1).then(|| Arc::new(record)))
-                } else {
-                    Err(StoreError::Busy)
-                },
-            }
+            };
+            support::answered(request, result)
         }
         Effect::Open { task, url, file } => match file {
             Some(file) if is_success => Msg::FileOpened { task, file },
@@ -371,12 +347,33 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
         Effect::Suspend => Msg::Resumed,
         Effect::Poll { .. }
         | Effect::Broadcast(_)
-        | Effect::WriteChanges(_)
         | Effect::StopDownload(_)
         | Effect::StopPreview(_)
-        | Effect::SaveLastSeen(_)
         | Effect::Terminal(_)
         | Effect::Redraw
         | Effect::Quit => return None,
     })
+}
+
+fn reply_to(request: &StoreRequest, kind: u8) -> StoreReply {
+    match request {
+        // The list is loaded before the steps.
+        StoreRequest::LoadSession => StoreReply::Session(SavedSession::default()),
+        StoreRequest::LoadList | StoreRequest::ReadExternalChanges => {
+            StoreReply::ExternalChanges(Vec::new())
+        }
+        StoreRequest::Write(_) => StoreReply::Written(Vec::new()),
+        StoreRequest::ReadJournal(_) => StoreReply::Journal(vec![JournalLine {
+            at: Timestamp::UNIX_EPOCH,
+            event: JournalEvent::Added,
+        }]),
+        StoreRequest::ReadRawResponse(_) => {
+            let raw = format!("{{\"a\":{kind},\"b\":[1]}}");
+            let response = RawResponse::parse(Timestamp::UNIX_EPOCH, &raw);
+            StoreReply::RawResponse((kind % 8 > 1).then(|| Arc::new(response)))
+        }
+        StoreRequest::SaveSession(_)
+        | StoreRequest::SaveLastSeen(_)
+        | StoreRequest::RestoreListFile => StoreReply::Done,
+    }
 }

@@ -64,7 +64,7 @@ async fn a_list_locked_at_start_is_read_when_unlocked() {
 
     let screens = collect_screens(
         1,
-        Box::new(move |_| {
+        OpenStore::new(move |_| {
             let result = SqliteStore::open(&path, now().wall, |_| ());
             // Only the first attempt finds the file locked.
             lock.take();
@@ -105,7 +105,7 @@ async fn a_damaged_list_is_reported_on_screen() {
 
     let screens = collect_screens(
         1,
-        Box::new(move |reporter| {
+        OpenStore::new(move |reporter| {
             let store = SqliteStore::open(&path, now().wall, move |recovery| {
                 reporter.report_recovery(recovery.to_string());
             });
@@ -132,29 +132,9 @@ async fn a_damaged_list_is_reported_on_screen() {
 struct FailingStore(Vec<WatchedTask>);
 
 impl ListStore for FailingStore {
-    fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
-        Ok(self.0.clone())
-    }
-    fn apply(&mut self, _: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
-        panic!("a panicking store")
-    }
-    fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
-        panic!("a panicking store")
-    }
-    fn read_journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
-        panic!("a panicking store")
-    }
-    fn read_raw_response(&mut self, _: &TaskId) -> Result<Option<RawResponse>, StoreError> {
-        panic!("a panicking store")
-    }
-    fn load_session(&mut self) -> Result<SavedSession, StoreError> {
-        panic!("a panicking store")
-    }
-    fn save_session(&mut self, _: &ListView) -> Result<(), StoreError> {
-        panic!("a panicking store")
-    }
-    fn save_last_seen(&mut self, _: Timestamp) -> Result<(), StoreError> {
-        panic!("a panicking store")
+    fn handle(&mut self, request: &StoreRequest) -> Result<StoreReply, StoreError> {
+        assert_eq!(*request, StoreRequest::LoadList, "a panicking store");
+        Ok(StoreReply::List(self.0.clone()))
     }
 }
 
@@ -165,7 +145,7 @@ async fn polling_continues_when_the_store_fails() {
 
     let screens = collect_screens(
         5,
-        Box::new(move |_| Ok(opened_store(FailingStore(vec![watched.clone()])))),
+        OpenStore::new(move |_| Ok(opened_store(FailingStore(vec![watched.clone()])))),
     )
     .await;
 

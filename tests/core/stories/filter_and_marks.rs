@@ -13,13 +13,15 @@ use kietop::{
         query::{ListView, Query, SortColumn, SortOrder},
         saved_session::SavedSession,
         status::Tab,
+        store_request::StoreRequest,
         task::{CallbackStatus, TaskId},
     },
 };
 
 use crate::support::{
+    self, TaskBuilder, answer, id, now, press, program,
     story::{Story, finished, running},
-    {TaskBuilder, answer, id, now, press, program, task, type_text},
+    task, type_text,
 };
 
 /// Returns six tasks, newest first: two running, two ready, two failed.
@@ -87,7 +89,7 @@ fn active_filter(state: &State) -> String {
 fn stored_ids(effects: &[Effect]) -> Vec<Vec<&str>> {
     let mut written = Vec::new();
     for effect in effects {
-        if let Effect::WriteChanges(changes) = effect {
+        if let Effect::Store(StoreRequest::Write(changes)) = effect {
             written.push(
                 changes
                     .iter()
@@ -270,7 +272,7 @@ fn the_list_starts_at_the_top() {
     let mut story = Story::with_tasks([task("old").ready("1m").created("14:00")]);
     let external_change = |name: &str| {
         let changed = task(name).running().created("14:31").build();
-        Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(changed))])
+        support::external_changes(vec![ExternalChange::Changed(Box::new(changed))])
     };
     story.send(external_change("new"));
     assert_eq!(story.selected(), "new");
@@ -403,7 +405,7 @@ fn marks_survive_sort_filter_tab_and_answers() {
 
     update(
         &mut state,
-        Msg::ExternalChanges(vec![ExternalChange::Removed(id("a3"))]),
+        support::external_changes(vec![ExternalChange::Removed(id("a3"))]),
         now(),
     );
     assert_eq!(marked_rows(&state), "a1", "a removed task loses its mark");
@@ -575,10 +577,10 @@ fn a_removal_of_an_earlier_run_can_be_undone() {
         removals: vec![vec![id("old")], vec![id("x"), id("y")]],
         ..SavedSession::default()
     };
-    update(&mut state, Msg::SessionLoaded(Ok(session)), now());
+    update(&mut state, support::session_loaded(session), now());
 
     let restored_ids = |effects: &[Effect]| match effects {
-        [Effect::WriteChanges(changes), ..] => changes
+        [Effect::Store(StoreRequest::Write(changes)), ..] => changes
             .iter()
             .map(|change| change.task().to_string())
             .collect(),
@@ -629,15 +631,15 @@ fn the_last_view_is_restored_at_start() {
         "!code:422",
     );
     let session_loaded = |saved_view: &ListView| {
-        Msg::SessionLoaded(Ok(SavedSession {
+        support::session_loaded(SavedSession {
             list_view: saved_view.clone(),
             ..SavedSession::default()
-        }))
+        })
     };
     let mut state = program().still_loading().build();
     update(&mut state, session_loaded(&saved_view), now());
     let tasks = six_tasks().into_iter().map(TaskBuilder::build).collect();
-    update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
+    update(&mut state, support::list_loaded(tasks), now());
     assert_eq!(
         (state.list_view(), shown_rows(&state).as_str()),
         (&saved_view, "a5")
@@ -656,16 +658,20 @@ fn the_last_view_is_restored_at_start() {
 #[test]
 fn the_session_is_loaded_once_after_a_retry() {
     let mut story = Story::from_program(program());
-    story.send(Msg::SessionLoaded(Ok(SavedSession {
+    story.send(support::session_loaded(SavedSession {
         removals: vec![vec![id("a0")]],
         ..SavedSession::default()
-    })));
-    story.send(Msg::ListLoaded(Err(StoreError::Busy)));
+    }));
+    story.send(support::answered(
+        StoreRequest::LoadList,
+        Err(StoreError::Busy),
+    ));
 
     story.advance(Duration::from_secs(6));
-    story.send(Msg::ListLoaded(Ok(Vec::new())));
+    story.send(support::list_loaded(Vec::new()));
 
-    let is_session_load = |(_, effect): &&(Duration, Effect)| *effect == Effect::LoadSession;
+    let is_session_load =
+        |(_, effect): &&(Duration, Effect)| *effect == Effect::Store(StoreRequest::LoadSession);
     assert_eq!(story.effects.iter().filter(is_session_load).count(), 0);
     story.press(&["u"]);
     story.press(&["u"]);
@@ -673,8 +679,14 @@ fn the_session_is_loaded_once_after_a_retry() {
 
     // A failed session load is retried with the list.
     let mut story = Story::from_program(program());
-    story.send(Msg::SessionLoaded(Err(StoreError::Busy)));
-    story.send(Msg::ListLoaded(Err(StoreError::Busy)));
+    story.send(support::answered(
+        StoreRequest::LoadSession,
+        Err(StoreError::Busy),
+    ));
+    story.send(support::answered(
+        StoreRequest::LoadList,
+        Err(StoreError::Busy),
+    ));
     story.advance(Duration::from_secs(6));
     assert_eq!(story.effects.iter().filter(is_session_load).count(), 1);
 }
@@ -683,10 +695,9 @@ fn the_session_is_loaded_once_after_a_retry() {
 fn read_only_saves_no_session() {
     let read_only = program().set(|settings| settings.access = AccessMode::ReadOnly);
     let mut story = Story::from_program(read_only);
-    story.send(Msg::ListLoaded(Ok(six_tasks()
-        .into_iter()
-        .map(TaskBuilder::build)
-        .collect())));
+    story.send(support::list_loaded(
+        six_tasks().into_iter().map(TaskBuilder::build).collect(),
+    ));
     story.press(&["3"]);
     story.advance(Duration::from_secs(10));
     story.press(&["q"]);
