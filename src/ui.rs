@@ -9,13 +9,13 @@ mod empty;
 mod footer;
 mod header;
 mod layout;
+mod line_editor;
 mod line_fit;
 mod list;
 mod overlay;
 mod painter;
 mod render_context;
 mod stats;
-mod text_input;
 pub mod theme;
 mod title;
 

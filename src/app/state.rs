@@ -2,16 +2,14 @@
 
 mod absence;
 mod add;
-mod copy_menu;
 mod diagnostics;
 mod download_queue;
 mod filter;
-mod folder;
-mod label_editor;
-mod line;
+mod line_editor;
 mod marks;
+mod menu;
 mod message_line;
-mod palette;
+mod overlay;
 mod poll_queue;
 mod preview;
 mod screen;
@@ -27,18 +25,17 @@ pub(super) use self::undo::{FinishedWrite, Labels, UndoStack, UndoStep};
 pub use self::{
     absence::{Absence, AbsenceSummary},
     add::{AddDialog, AddField, Candidate},
-    copy_menu::{CopyChoice, CopyMenu},
     diagnostics::{Diagnostics, UnusualAnswer},
     download_queue::{DownloadJob, DownloadQueue, DownloadStage},
     filter::{FilterLine, HistoryStep, ListPosition, PreviousPosition},
-    folder::FolderDialog,
-    label_editor::LabelEditor,
+    line_editor::LineEditor,
     marks::Marks,
+    menu::{Menu, MenuChoice, MenuItem},
     message_line::{MESSAGE_TIME, MessageLine, PastMessage, Severity, ShownMessage},
-    palette::{CommandPalette, PaletteMatch},
+    overlay::{Confirm, LineDialog, LinePurpose, Overlay, ShownLinks, TextPage, VideoKind},
     poll_queue::{AccountBackoff, PollQueue},
     preview::{PreviewStage, PreviewState, TaskPreview},
-    screen::{Confirm, DetailPage, MainScreen, Overlay, Picker, ShownLinks, VideoKind},
+    screen::{DetailPage, MainScreen},
     settings::{ApiKeyStatus, AppSettings},
     write_queue::WriteQueue,
 };
@@ -334,23 +331,9 @@ impl State {
 
     /// Returns the key context: the overlay's, else the screen's.
     pub const fn context(&self) -> KeyContext {
-        match (&self.overlay, self.screen) {
-            (Some(Overlay::Add(_)), _) => KeyContext::Add,
-            (Some(Overlay::Pick(_)), _) => KeyContext::Pick,
-            (Some(Overlay::Folder(_)), _) => KeyContext::Folder,
-            (Some(Overlay::Link(_)), _) => KeyContext::Link,
-            (Some(Overlay::Copy(_)), _) => KeyContext::Copy,
-            (Some(Overlay::Label(_)), _) => KeyContext::Label,
-            (Some(Overlay::Palette(_)), _) => KeyContext::Palette,
-            (
-                Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Diagnostics { .. }),
-                _,
-            ) => KeyContext::Help,
-            (Some(Overlay::Filter(_)), _) => KeyContext::Filter,
-            (Some(Overlay::Sort { .. }), _) => KeyContext::Sort,
-            (Some(Overlay::Confirm(_)), _) => KeyContext::Confirm,
-            (None, MainScreen::Detail { .. }) => KeyContext::Detail,
-            (None, MainScreen::List) => KeyContext::List,
+        match &self.overlay {
+            Some(overlay) => overlay.context(),
+            None => self.screen.context(),
         }
     }
 

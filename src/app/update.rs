@@ -1,12 +1,12 @@
 //! The only function that changes the state: it takes a message and returns effects. Also computes
 //! the next wakeup.
 //!
-//! One file for each concern: keys, mouse and palette; dialogs; filter, marks and selection;
-//! polling and backoff; store and remove; download, preview and copy; labels; messages.
+//! One file for each concern. A dialog is one file with its content and what Enter does in it;
+//! `keys`, `mouse` and `text_input` serve all of them.
 
+mod add;
 mod backoff;
 mod copy;
-mod dialogs;
 mod download;
 mod filter;
 mod keys;
@@ -14,12 +14,15 @@ mod labels;
 mod marks;
 mod messages;
 mod mouse;
+mod open;
 mod palette;
 mod polling;
 mod preview;
 mod remove;
 mod selection;
+mod sort;
 mod store;
+mod text_input;
 
 use std::time::Duration;
 
@@ -51,7 +54,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             mouse::handle_mouse(state, action, target, now, &mut effects);
         }
         Msg::SecretsLoaded(secrets) => state.settings.secrets = secrets,
-        Msg::Pasted(text) => dialogs::paste(state, &text, now),
+        Msg::Pasted(text) => text_input::paste(state, &text, now),
         Msg::Resized {
             width,
             height,
@@ -97,12 +100,12 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Notified(Err(reason)) => messages::queue_event(state, Severity::Warning, reason, now),
         Msg::Focused(focus) => messages::focus_changed(state, focus, now, &mut effects),
         Msg::Opened { task, url, result } => {
-            dialogs::video_opened(state, &task, url, result, now, &mut effects);
+            open::video_opened(state, &task, url, result, now, &mut effects);
         }
         Msg::FileOpened { task, file } => {
-            dialogs::file_opened(state, &task, &file, now, &mut effects);
+            open::file_opened(state, &task, &file, now, &mut effects);
         }
-        Msg::Compared { task, result } => dialogs::comparison_shown(state, &task, result, now),
+        Msg::Compared { task, result } => open::comparison_shown(state, &task, result, now),
         Msg::DownloadProgressed { id, progress } => {
             download::download_progressed(state, id, progress);
         }

@@ -4,11 +4,10 @@ use ratatui::{buffer::Buffer, text::Line};
 
 use super::{
     banner::banner,
-    header,
+    header, line_editor,
     line_fit::{self, LinePiece, line_width},
     painter::{Painter, cell_count},
     render_context::RenderContext,
-    text_input,
     theme::Role,
 };
 use crate::{
@@ -102,14 +101,14 @@ fn draw_filter(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &Filter
         end = end.saturating_sub(2);
     }
     let start = painter.text(1, 0, "filter: ", ctx.style(Role::Title));
-    let error = line.error().map(|error| &error.at);
-    text_input::draw(painter, (start, 0), end, line.input(), error, ctx);
+    let error = line.error.as_ref().map(|error| &error.at);
+    line_editor::draw(painter, (start, 0), end, &line.line, error, ctx);
 }
 
 /// Draws the line below the filter input: its error, else the current message, else keys and
 /// examples.
 fn draw_filter_help(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &FilterLine) {
-    let error = line.error().map(|error| {
+    let error = line.error.as_ref().map(|error| {
         let text = format::capitalised(&error.to_string());
         (text, ctx.style(Role::Error))
     });

@@ -10,7 +10,7 @@ use kietop::{
         mouse::{HitTarget, MouseAction},
         msg::{Effect, Msg, TerminalRequest},
         notifications::{Notification, NotifyChannel, TerminalFocus, command_variables},
-        state::{DetailPage, MESSAGE_TIME, MainScreen, Overlay},
+        state::{DetailPage, MESSAGE_TIME, MainScreen, MenuChoice, Overlay, TextPage},
     },
     domain::{
         limiter::{Denied, DenyReason},
@@ -348,13 +348,10 @@ fn a_label_that_failed_to_save_is_offered_again() {
         "{}",
         story.message()
     );
-    let Some(Overlay::Label(editor)) = story.state.overlay() else {
+    let Some(Overlay::Line(dialog)) = story.state.overlay() else {
         panic!("{:?}", story.state.overlay());
     };
-    assert_eq!(
-        editor.label().map(|label| label.to_string()),
-        Some("harbour2".into())
-    );
+    assert_eq!(dialog.line.text(), "harbour2");
     assert_eq!(story.task("made").title(), "harbour");
 }
 
@@ -542,7 +539,7 @@ fn next_task_works_inside_the_detail() {
 #[test]
 fn filter_history_is_recalled() {
     let filter_text = |story: &Story| match story.state.overlay() {
-        Some(Overlay::Filter(line)) => line.input().value().to_owned(),
+        Some(Overlay::Filter(filter)) => filter.line.text().to_owned(),
         other => panic!("{other:?}"),
     };
     let apply_filter = |story: &mut Story, text: &str| {
@@ -592,14 +589,11 @@ fn the_palette_prefers_prefix_matches() {
     ] {
         story.press(&[":"]);
         type_text(&mut story.state, text);
-        let Some(Overlay::Palette(palette)) = story.state.overlay() else {
+        let Some(Overlay::Menu(palette)) = story.state.overlay() else {
             panic!("the palette is not open");
         };
-        assert_eq!(
-            palette.chosen().map(|found| found.action),
-            Some(expected),
-            "{text}"
-        );
+        let chosen = palette.chosen().map(|item| item.choice.clone());
+        assert_eq!(chosen, Some(MenuChoice::Run(expected)), "{text}");
         story.press(&["Esc"]);
     }
 }
@@ -620,7 +614,10 @@ fn a_message_stays_and_news_queue_behind_it() {
     story.press(&["m"]);
     assert!(matches!(
         story.state.overlay(),
-        Some(Overlay::Messages { .. })
+        Some(Overlay::Text {
+            page: TextPage::Messages,
+            ..
+        })
     ));
     let past: Vec<_> = story
         .state
@@ -790,10 +787,10 @@ fn the_palette_runs_an_action_by_name() {
 fn the_palette_lists_all_and_matches_first() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["Enter", ":"]);
-    let Some(Overlay::Palette(palette)) = story.state.overlay() else {
+    let Some(Overlay::Menu(palette)) = story.state.overlay() else {
         panic!("the palette is not open");
     };
-    let matches = palette.matches();
+    let matches = &palette.items;
 
     assert!(matches.len() > 30, "{}", matches.len());
     let split = matches

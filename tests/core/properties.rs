@@ -9,7 +9,7 @@ use std::{collections::HashSet, time::Duration};
 use fake_services::FakeServices;
 use kietop::{
     app::{
-        keymap::{Key, KeyChord},
+        keymap::{Key, KeyChord, KeyContext},
         msg::{Effect, Msg},
         notifications::NotifyChannel,
         state::{MainScreen, Overlay, State},
@@ -63,7 +63,7 @@ fn assert_invariants(state: &State, before: &State, msg: Option<&Msg>, now: Now)
         let is_paging = match msg {
             Some(Msg::Key { chord, .. }) => ['J', 'K'].map(KeyChord::char).contains(chord),
             _ => false,
-        } || matches!(before.overlay(), Some(Overlay::Palette(_)));
+        } || before.context() == KeyContext::Palette;
         assert!(is_same || is_paging, "the detail changed its task");
     }
     assert!(
@@ -188,14 +188,7 @@ fn draw(state: &mut State, (width, height): (u16, u16), now: Now, services: &mut
     let effects = update(state, measured, now);
     services.run_effects(effects, state, now);
     let scrolled = match (state.overlay(), state.screen()) {
-        (
-            Some(
-                Overlay::Help { scroll }
-                | Overlay::Messages { scroll }
-                | Overlay::Diagnostics { scroll },
-            ),
-            _,
-        ) => *scroll,
+        (Some(Overlay::Text { scroll, .. }), _) => *scroll,
         (None, MainScreen::Detail { scroll, .. }) => scroll,
         (Some(_) | None, _) => 0,
     };

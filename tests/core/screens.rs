@@ -6,10 +6,10 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 use kietop::{
     app::{
-        keymap::Action,
+        keymap::{Action, KeyContext},
         mouse::HitTarget,
         msg::{Effect, Msg},
-        state::{ApiKeyStatus, DetailPage, MainScreen, Overlay, State},
+        state::{ApiKeyStatus, DetailPage, MainScreen, State},
         update::update,
     },
     config::themes,
@@ -618,7 +618,7 @@ fn picker_state() -> State {
         )
         .build();
     press(&mut state, &["o", "j"]);
-    assert!(matches!(state.overlay(), Some(Overlay::Pick(_))));
+    assert_eq!(state.context(), KeyContext::Pick);
     state
 }
 

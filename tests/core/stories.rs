@@ -8,7 +8,7 @@ use std::time::Duration;
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{MainScreen, Overlay},
+        state::{MainScreen, Overlay, TextPage},
         update::next_wakeup,
     },
     domain::{
@@ -996,7 +996,10 @@ fn the_help_scrolls_to_its_measured_end() {
     story.press(&["?", "G"]);
     assert!(matches!(
         story.state.overlay(),
-        Some(Overlay::Help { scroll: 7 })
+        Some(Overlay::Text {
+            page: TextPage::Help,
+            scroll: 7
+        })
     ));
 
     story.send(Msg::LayoutMeasured {
@@ -1006,12 +1009,18 @@ fn the_help_scrolls_to_its_measured_end() {
 
     assert!(matches!(
         story.state.overlay(),
-        Some(Overlay::Help { scroll: 3 })
+        Some(Overlay::Text {
+            page: TextPage::Help,
+            scroll: 3
+        })
     ));
     story.press(&["j", "j"]);
     assert!(matches!(
         story.state.overlay(),
-        Some(Overlay::Help { scroll: 3 })
+        Some(Overlay::Text {
+            page: TextPage::Help,
+            scroll: 3
+        })
     ));
 }
 

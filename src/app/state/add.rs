@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tui_input::Input;
-
-use super::line::{insert, paste};
+use super::line_editor::LineEditor;
 use crate::domain::{
     id_extract::{Certainty, Extracted, FoundId, KnownSecrets, Skipped, extract},
     task::TaskId,
@@ -41,19 +39,42 @@ pub enum AddField {
     Label,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AddDialog {
-    ids: Input,
-    label: Input,
+    pub ids: LineEditor,
+    pub label: LineEditor,
     pasted: String,
     from_paste: Extracted,
-    candidates: Vec<Candidate>,
-    rejected: Vec<CleanText>,
-    more_rejected: usize,
-    skipped: Skipped,
-    is_truncated: bool,
-    field: AddField,
-    cursor: usize,
+    /// The ids found, in the order of the text.
+    pub candidates: Vec<Candidate>,
+    /// The first few lone words that are not ids.
+    pub rejected: Vec<CleanText>,
+    /// The number of further such words.
+    pub more_rejected: usize,
+    pub skipped: Skipped,
+    /// Whether the pasted text was cut.
+    pub is_truncated: bool,
+    pub field: AddField,
+    /// Index of the current candidate.
+    pub cursor: usize,
+}
+
+impl Default for AddDialog {
+    fn default() -> Self {
+        Self {
+            ids: LineEditor::new("", MAX_LINE_LEN),
+            label: LineEditor::new("", MAX_LABEL_LEN),
+            pasted: String::new(),
+            from_paste: Extracted::default(),
+            candidates: Vec::new(),
+            rejected: Vec::new(),
+            more_rejected: 0,
+            skipped: Skipped::default(),
+            is_truncated: false,
+            field: AddField::Ids,
+            cursor: 0,
+        }
+    }
 }
 
 impl AddDialog {
@@ -68,7 +89,7 @@ impl AddDialog {
         let found = ids.iter().map(|found| Candidate::new(found, false, true));
         Self {
             candidates: found.collect(),
-            label: label.map_or_else(Input::default, |label| Input::from(label.as_str())),
+            label: LineEditor::new(label.map_or("", CleanText::as_str), MAX_LABEL_LEN),
             field: AddField::Found,
             from_paste: Extracted {
                 ids,
@@ -78,53 +99,13 @@ impl AddDialog {
         }
     }
 
-    pub const fn ids(&self) -> &Input {
-        &self.ids
-    }
-
-    pub const fn label(&self) -> &Input {
-        &self.label
-    }
-
-    /// Returns the ids found, in the order of the text.
-    pub fn candidates(&self) -> &[Candidate] {
-        &self.candidates
-    }
-
-    /// Returns the first few lone words that are not ids.
-    pub fn rejected(&self) -> &[CleanText] {
-        &self.rejected
-    }
-
-    /// Returns the number of further such words.
-    pub const fn more_rejected(&self) -> usize {
-        self.more_rejected
-    }
-
     /// Returns the start of the pasted text if it contains no id.
     pub const fn unmatched_paste(&self) -> Option<&CleanText> {
         self.from_paste.beginning.as_ref()
     }
 
-    pub const fn skipped(&self) -> Skipped {
-        self.skipped
-    }
-
-    /// Reports whether the pasted text was cut.
-    pub const fn is_truncated(&self) -> bool {
-        self.is_truncated
-    }
-
     pub const fn has_pasted(&self) -> bool {
         !self.pasted.is_empty()
-    }
-
-    pub const fn field(&self) -> AddField {
-        self.field
-    }
-
-    pub const fn cursor(&self) -> usize {
-        self.cursor
     }
 
     pub fn selected(&self) -> impl Iterator<Item = &TaskId> {
@@ -134,24 +115,25 @@ impl AddDialog {
             .map(|candidate| &candidate.id)
     }
 
-    pub fn chosen_label(&self) -> Option<CleanText> {
-        let label = CleanText::line(self.label.value(), MAX_LABEL_LEN);
-        (!label.is_empty()).then_some(label)
+    /// Returns the focused line; `None` while the ids found have the focus.
+    pub(in crate::app) const fn line_editor(&mut self) -> Option<&mut LineEditor> {
+        match self.field {
+            AddField::Ids => Some(&mut self.ids),
+            AddField::Label => Some(&mut self.label),
+            AddField::Found => None,
+        }
     }
 
-    /// Pastes text: into the label if that has the focus, else as text to search for ids.
-    pub fn paste(&mut self, text: &str, list: &Watchlist, secrets: &KnownSecrets) {
-        if self.field == AddField::Label {
-            return paste(&mut self.label, text, MAX_LABEL_LEN);
-        }
+    /// Adds pasted text to the text to search for ids.
+    pub(in crate::app) fn paste(&mut self, text: &str, list: &Watchlist, secrets: &KnownSecrets) {
         let capacity = MAX_PASTE_LEN.saturating_sub(self.pasted.len());
         if !self.pasted.is_empty() {
             self.pasted.push('\n');
         }
-        self.pasted.push_str(
-            text.get(..text.floor_char_boundary(capacity))
-                .unwrap_or_default(),
-        );
+        let (kept, _) = text
+            .split_at_checked(text.floor_char_boundary(capacity))
+            .unwrap_or_default();
+        self.pasted.push_str(kept);
         self.from_paste = extract(&self.pasted, secrets);
         self.is_truncated |= text.len() > capacity;
         self.update_candidates(list, secrets);
@@ -160,89 +142,53 @@ impl AddDialog {
         }
     }
 
-    /// Types a character into the focused line; the list of ids passes it to the id line.
-    pub fn insert(&mut self, c: char, list: &Watchlist, secrets: &KnownSecrets) {
-        match self.field {
-            AddField::Label => insert(&mut self.label, c, MAX_LINE_LEN),
-            AddField::Ids | AddField::Found => {
-                self.field = AddField::Ids;
-                insert(&mut self.ids, c, MAX_LINE_LEN);
-                self.update_candidates(list, secrets);
-            }
-        }
-    }
-
-    pub fn edit(
-        &mut self,
-        edit: tui_input::InputRequest,
-        list: &Watchlist,
-        secrets: &KnownSecrets,
-    ) {
-        match self.field {
-            AddField::Label => drop(self.label.handle(edit)),
-            AddField::Ids => {
-                self.ids.handle(edit);
-                self.update_candidates(list, secrets);
-            }
-            AddField::Found => {}
-        }
-    }
-
     /// Selects or deselects the id under the cursor; watched ids stay deselected.
-    pub fn toggle(&mut self) {
+    pub(in crate::app) fn toggle(&mut self) {
         if let Some(candidate) = self.candidates.get_mut(self.cursor) {
             candidate.is_selected = !candidate.is_selected && !candidate.is_watched;
         }
     }
 
     /// Moves the focus to the next field, cyclically; an empty list of ids is skipped.
-    pub fn next_field(&mut self) {
+    pub(in crate::app) fn next_field(&mut self) {
         self.field = match self.field {
-            AddField::Ids if self.candidates.is_empty() => AddField::Label,
-            AddField::Ids => AddField::Found,
-            AddField::Found => AddField::Label,
+            AddField::Ids if !self.candidates.is_empty() => AddField::Found,
+            AddField::Ids | AddField::Found => AddField::Label,
             AddField::Label => AddField::Ids,
         };
     }
 
     /// Moves the focus to the previous field, cyclically.
-    pub fn previous_field(&mut self) {
+    pub(in crate::app) fn previous_field(&mut self) {
         self.field = match self.field {
-            AddField::Label if self.candidates.is_empty() => AddField::Ids,
-            AddField::Label => AddField::Found,
-            AddField::Found => AddField::Ids,
+            AddField::Label if !self.candidates.is_empty() => AddField::Found,
+            AddField::Label | AddField::Found => AddField::Ids,
             AddField::Ids => AddField::Label,
         };
     }
 
     /// Moves the cursor through the ids found and stops at the ends; from a line, moves the focus
     /// to the ids first.
-    pub fn move_cursor(&mut self, by: isize) {
-        if self.candidates.is_empty() {
-            return;
+    pub(in crate::app) fn move_cursor(&mut self, by: isize) {
+        if self.field == AddField::Found {
+            self.go_to(self.cursor.saturating_add_signed(by));
+        } else {
+            self.go_to(self.cursor);
         }
-        if self.field != AddField::Found {
-            self.field = AddField::Found;
-            return;
-        }
-        self.cursor = self
-            .cursor
-            .saturating_add_signed(by)
-            .min(self.candidates.len() - 1);
     }
 
     /// Focuses an id, or the last one.
-    pub fn go_to(&mut self, index: usize) {
-        if !self.candidates.is_empty() {
+    pub(in crate::app) fn go_to(&mut self, index: usize) {
+        if let Some(last) = self.candidates.len().checked_sub(1) {
             self.field = AddField::Found;
-            self.cursor = index.min(self.candidates.len() - 1);
+            self.cursor = index.min(last);
         }
     }
 
     /// Searches for ids again and keeps the user's selection. The pasted text is not searched again
     /// for every typed character.
-    fn update_candidates(&mut self, list: &Watchlist, secrets: &KnownSecrets) {
-        let typed = extract(self.ids.value(), secrets);
+    pub(in crate::app) fn update_candidates(&mut self, list: &Watchlist, secrets: &KnownSecrets) {
+        let typed = extract(self.ids.text(), secrets);
         let pasted = &self.from_paste;
         let known: HashSet<_> = pasted.ids.iter().map(|found| &found.id).collect();
         let typed_only = typed.ids.iter().filter(|found| !known.contains(&found.id));

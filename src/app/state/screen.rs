@@ -1,10 +1,6 @@
-//! The main screen, and the dialogs above it.
+//! The main screen: the list, or the details of one task.
 
-use super::{
-    add::AddDialog, copy_menu::CopyMenu, filter::FilterLine, folder::FolderDialog,
-    label_editor::LabelEditor, palette::CommandPalette,
-};
-use crate::domain::{link::VideoUrl, task::TaskId};
+use crate::app::keymap::KeyContext;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MainScreen {
@@ -13,6 +9,16 @@ pub enum MainScreen {
     List,
     /// Full-screen details of one task.
     Detail { page: DetailPage, scroll: u16 },
+}
+
+impl MainScreen {
+    /// Returns the key context while no overlay is open.
+    pub const fn context(self) -> KeyContext {
+        match self {
+            Self::List => KeyContext::List,
+            Self::Detail { .. } => KeyContext::Detail,
+        }
+    }
 }
 
 /// A page of the details.
@@ -56,89 +62,4 @@ impl DetailPage {
             Self::Json => Self::Journal,
         }
     }
-}
-
-/// A dialog, menu or page above the screen. It has the keyboard focus.
-#[derive(Debug, Clone)]
-pub enum Overlay {
-    Add(Box<AddDialog>),
-    /// The picker of one of several videos.
-    Pick(Picker),
-    /// The dialog in which the user types a folder.
-    Folder(Box<FolderDialog>),
-    /// Links shown in full, because no browser could be started for them.
-    Link(ShownLinks),
-    Copy(CopyMenu),
-    Label(Box<LabelEditor>),
-    Palette(Box<CommandPalette>),
-    Help {
-        scroll: u16,
-    },
-    /// The recent messages.
-    Messages {
-        scroll: u16,
-    },
-    /// The clock difference and the unusual answers.
-    Diagnostics {
-        scroll: u16,
-    },
-    /// The filter line; the list below it is filtered while the user types.
-    Filter(Box<FilterLine>),
-    /// The menu of sort orders.
-    Sort {
-        cursor: usize,
-    },
-    /// A question before an action on many tasks.
-    Confirm(Confirm),
-}
-
-/// An action on many tasks that waits for confirmation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Confirm {
-    /// Quit although the list file is deleted: these tasks are stored nowhere else.
-    QuitUnsaved { tasks: Vec<TaskId> },
-    Remove {
-        tasks: Vec<TaskId>,
-        /// The number of them that the tab or the filter hides.
-        hidden: usize,
-    },
-    Open {
-        videos: Vec<(TaskId, VideoUrl)>,
-        kind: VideoKind,
-    },
-}
-
-/// A picker of one of a task's videos.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picker {
-    pub task: TaskId,
-    pub kind: VideoKind,
-    /// Never empty.
-    pub videos: Vec<VideoUrl>,
-    pub cursor: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VideoKind {
-    Result,
-    Input,
-}
-
-impl VideoKind {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Result => "result",
-            Self::Input => "input",
-        }
-    }
-}
-
-/// Links shown in full.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownLinks {
-    /// Never empty.
-    pub urls: Vec<VideoUrl>,
-    pub reason: String,
-    /// The result of copying them, once it is known.
-    pub copied: Option<String>,
 }

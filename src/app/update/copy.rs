@@ -1,11 +1,12 @@
 //! Copying text to the clipboard, by a program or through the terminal.
 
-use super::messages::reply;
+use super::messages::{self, reply};
 use crate::{
     app::{
         copy_payload::{CopyKind, CopyPayload},
+        keymap::{Action, KeyContext},
         msg::{Effect, TerminalRequest},
-        state::{CopyMenu, DetailPage, MainScreen, Overlay, Severity, State},
+        state::{DetailPage, MainScreen, Menu, MenuChoice, MenuItem, Overlay, Severity, State},
     },
     domain::{text::CleanText, time::Now, watched_task::WatchedTask},
     messages::message_line,
@@ -15,21 +16,36 @@ use crate::{
 /// characters of base64, and a terminal does not report its limit.
 const MAX_TERMINAL_LEN: usize = 56_000;
 
+/// Opens the menu: each kind of text with its key, or with the reason why there is none.
 pub(super) fn open_menu(state: &mut State, now: Now) {
-    let menu = CopyMenu::new(&state.targets());
-    if menu.tasks().is_empty() {
+    let targets = state.targets();
+    if targets.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_TO_COPY, now);
     }
-    state.overlay = Some(Overlay::Copy(menu));
-}
-
-/// Copies the chosen line of the menu.
-pub(super) fn accept_menu(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if let Some(Overlay::Copy(menu)) = &state.overlay
-        && let Some(kind) = menu.chosen()
-    {
-        copy(state, kind, now, effects);
-    }
+    let item = |kind| {
+        let payload = CopyPayload::from_tasks(kind, &targets);
+        let key = state.keymap().hint(Action::Copy(kind), KeyContext::Copy);
+        MenuItem {
+            keys: key.map(|(chord, _)| chord).into_iter().collect(),
+            is_available: payload.is_ok(),
+            ..MenuItem::new(
+                MenuChoice::Copy(kind),
+                payload.map_or_else(str::to_owned, |payload| payload.name),
+            )
+        }
+    };
+    let items = CopyKind::ALL.map(item).into();
+    let menu = Menu {
+        title: "Copy".to_owned(),
+        note: Some(messages::of_several_tasks(targets.len())),
+        accept_word: "copy",
+        tasks: targets.iter().map(|watched| watched.id().clone()).collect(),
+        is_numbered: false,
+        min_width: 52,
+        key_width: 1,
+        ..Menu::numbered(KeyContext::Copy, items)
+    };
+    state.overlay = Some(Overlay::Menu(Box::new(menu)));
 }
 
 /// Copies from the tasks of the menu, else from the target tasks, and closes the menu.
@@ -50,8 +66,8 @@ pub(super) fn copy(state: &mut State, kind: CopyKind, now: Now, effects: &mut Ve
 
 fn targets(state: &State) -> Vec<&WatchedTask> {
     match &state.overlay {
-        Some(Overlay::Copy(menu)) => {
-            let tasks = menu.tasks().iter();
+        Some(Overlay::Menu(menu)) if menu.context == KeyContext::Copy => {
+            let tasks = menu.tasks.iter();
             tasks.filter_map(|id| state.list.get(id)).collect()
         }
         _ => state.targets(),

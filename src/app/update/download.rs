@@ -15,14 +15,18 @@ use crate::{
     app::{
         keymap::Action,
         msg::Effect,
-        state::{DownloadStage, FolderDialog, ListLoading, MESSAGE_TIME, Overlay, Severity, State},
+        state::{
+            DownloadStage, LineDialog, LineEditor, LinePurpose, ListLoading, MESSAGE_TIME, Overlay,
+            Severity, State,
+        },
     },
     domain::{
         download::{DownloadError, DownloadId, DownloadRequest, TransferProgress},
         list_change::{AccessMode, ListChange},
-        path_text::PathError,
+        path_text::{PathError, expand},
         status::{LinkExpiry, ResultLocation, Tab},
         task::TaskId,
+        text::CleanText,
         time::{Now, format_age},
         watched_task::WatchedTask,
     },
@@ -40,6 +44,9 @@ const CLOCK_DRIFT: Duration = Duration::from_secs(1);
 
 /// Interval between two warnings about the same link.
 const WARN_INTERVAL: Duration = Duration::from_hours(24);
+
+/// Maximum length of the folder, in bytes.
+const MAX_FOLDER_LEN: usize = 1024;
 
 /// Saves the results of the target tasks; while they are being saved, shows the progress and then
 /// stops.
@@ -92,23 +99,33 @@ pub(super) fn choose_folder(state: &mut State, now: Now) {
     if let Some(why) = why.filter(|_| tasks.is_empty()) {
         return reply(state, Severity::Warning, why, now);
     }
-    let folder = PathBuf::from(state.settings.display_path(&state.settings.save_folder));
-    let dialog = FolderDialog::new(tasks, &folder);
-    state.overlay = Some(Overlay::Folder(Box::new(dialog)));
+    // An unescaped `$` would be read as a variable.
+    let folder = state.settings.display_path(&state.settings.save_folder);
+    let folder = CleanText::line(&folder.replace('$', "$$"), MAX_FOLDER_LEN);
+    state.overlay = Some(Overlay::Line(Box::new(LineDialog {
+        purpose: LinePurpose::SaveFolder,
+        title: match tasks.len() {
+            1 => "Save to folder".to_owned(),
+            count => format!("Save {count} results to folder"),
+        },
+        note: String::new(),
+        prompt: "folder: ",
+        placeholder: "~ is your home folder",
+        accept_words: ["save"; 2],
+        line: LineEditor::new(folder.as_str(), MAX_FOLDER_LEN),
+        tasks,
+    })));
 }
 
+/// Saves to the typed folder and closes the dialog. Relative paths begin at the working directory.
 pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Folder(dialog)) = &state.overlay else {
+    let Some(Overlay::Line(dialog)) = &state.overlay else {
         return;
     };
     let settings = &state.settings;
-    let folder = dialog.folder(
-        settings.home.as_deref(),
-        &settings.variables,
-        &settings.working_dir,
-    );
-    let folder = match folder {
-        Ok(folder) => folder,
+    let typed = dialog.line.text().as_ref();
+    let folder = match expand(typed, settings.home.as_deref(), &settings.variables) {
+        Ok(folder) => settings.working_dir.join(folder),
         Err(PathError::Empty) => {
             return reply(state, Severity::Warning, message_line::TYPE_A_FOLDER, now);
         }
@@ -117,7 +134,7 @@ pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effec
             return reply(state, Severity::Warning, text, now);
         }
     };
-    let tasks = dialog.tasks().to_vec();
+    let tasks = dialog.tasks.clone();
     state.overlay = None;
     start_all(state, &tasks, &folder, now, effects);
 }

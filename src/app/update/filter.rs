@@ -1,28 +1,24 @@
-//! The filter line, the sort menu, and saving both with the session.
+//! The filter line, and saving the list view with the session.
 
 use std::time::Duration;
 
-use super::{
-    messages::{self, reply},
-    selection,
-};
+use super::{messages, selection};
 use crate::{
     app::{
         msg::Effect,
         state::{
             FilterLine, HistoryStep, ListLoading, ListPosition, MainScreen, Overlay,
-            PreviousPosition, Severity, State,
+            PreviousPosition, State,
         },
     },
     domain::{
         list_change::AccessMode,
-        query::{ListView, Query, SortColumn, SortOrder},
+        query::{ListView, Query},
         saved_session::SavedSession,
         store_request::StoreRequest,
         task::TaskId,
         time::Now,
     },
-    messages::message_line,
 };
 
 /// Delay between the last change of tab, sort order or filter and the session save.
@@ -49,7 +45,7 @@ pub(super) fn apply_typed(state: &mut State, query: Query, now: Now) {
     let Some(Overlay::Filter(line)) = &state.overlay else {
         return;
     };
-    let position = line.origin().clone();
+    let position = line.origin.clone();
     if query != state.list_view().query {
         apply_filter(state, query, now);
         restore_position(state, position);
@@ -71,7 +67,7 @@ pub(super) fn step_history(state: &mut State, step: HistoryStep, now: Now) {
 
 /// Keeps the filter and closes the line; with an error in the filter the line stays open.
 pub(super) fn accept_filter(state: &mut State) {
-    if matches!(&state.overlay, Some(Overlay::Filter(line)) if line.error().is_none()) {
+    if matches!(&state.overlay, Some(Overlay::Filter(line)) if line.error.is_none()) {
         keep_filter(state);
     }
 }
@@ -87,11 +83,10 @@ fn keep_filter(state: &mut State) {
         filters.push(text);
         filters.drain(..filters.len().saturating_sub(MAX_FILTER_HISTORY));
     }
-    state.previous_position =
-        (line.origin().selected != state.selected).then(|| PreviousPosition {
-            position: line.origin().clone(),
-            selected_after: state.selected.clone(),
-        });
+    state.previous_position = (line.origin.selected != state.selected).then(|| PreviousPosition {
+        position: line.origin,
+        selected_after: state.selected.clone(),
+    });
 }
 
 /// Takes the list position from before the filter, unless the selection has moved since.
@@ -114,9 +109,8 @@ pub(super) fn clear_filter(state: &mut State, now: Now) {
     let Some(Overlay::Filter(line)) = state.overlay.take() else {
         return;
     };
-    let position = line.origin().clone();
     apply_filter(state, Query::default(), now);
-    restore_position(state, position);
+    restore_position(state, line.origin);
 }
 
 pub(super) fn apply_filter(state: &mut State, query: Query, now: Now) {
@@ -137,52 +131,6 @@ fn restore_position(state: &mut State, ListPosition { selected, first }: ListPos
         Some(at) => selection::go_to(state, at),
         None => selection::keep_visible(state),
     }
-}
-
-/// Opens the sort menu with the cursor on the current column.
-pub(super) fn open_sort_menu(state: &mut State) {
-    let sort = state.list_view().order.column;
-    let at = SortColumn::ALL.iter().position(|other| *other == sort);
-    state.overlay = Some(Overlay::Sort {
-        cursor: at.unwrap_or_default(),
-    });
-}
-
-/// Sorts by the chosen column; the current column keeps its direction.
-pub(super) fn accept_sort(state: &mut State, now: Now) {
-    if let Some(Overlay::Sort { cursor }) = state.overlay
-        && let Some(sort) = SortColumn::ALL.get(cursor)
-    {
-        state.overlay = None;
-        let order = state.list_view().order.offered(*sort);
-        set_sort_order(state, order, now);
-    }
-}
-
-/// Sorts by a column; the current column is reversed.
-pub(super) fn sort_by(state: &mut State, sort: SortColumn, now: Now) {
-    let order = state.list_view().order;
-    let order = if order.column == sort {
-        order.flipped()
-    } else {
-        SortOrder::new(sort)
-    };
-    set_sort_order(state, order, now);
-}
-
-pub(super) fn reverse_sort(state: &mut State, now: Now) {
-    let order = state.list_view().order.flipped();
-    set_sort_order(state, order, now);
-}
-
-fn set_sort_order(state: &mut State, order: SortOrder, now: Now) {
-    let view = ListView {
-        order,
-        ..state.list_view().clone()
-    };
-    selection::set_view(state, view, now);
-    let text = message_line::sorted(order.name());
-    reply(state, Severity::Info, text, now);
 }
 
 /// Applies the saved session and returns the tasks that finished since. A view that the user chose

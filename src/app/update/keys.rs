@@ -1,9 +1,9 @@
 //! Key presses: a key becomes an action, and a rejected action explains why.
 
 use super::{
-    backoff, copy, dialogs, download, filter, labels, marks,
+    add, backoff, copy, download, filter, labels, marks,
     messages::{self, key_hint, quoted_title, reply},
-    palette, preview, remove, selection, store,
+    open, palette, preview, remove, selection, sort, store, text_input,
 };
 use crate::{
     app::{
@@ -11,12 +11,11 @@ use crate::{
         msg::Effect,
         notifications::TerminalFocus,
         state::{
-            Confirm, DetailPage, HistoryStep, MainScreen, Overlay, Severity, State, VideoKind,
+            AddDialog, AddField, Confirm, DetailPage, HistoryStep, LinePurpose, MainScreen,
+            MenuChoice, Overlay, Severity, State, TextPage, VideoKind,
         },
     },
-    domain::{
-        query::SortColumn, schedule::PollState, status::Tab, time::Now, watched_task::WatchedTask,
-    },
+    domain::{schedule::PollState, status::Tab, time::Now, watched_task::WatchedTask},
     messages::message_line,
 };
 
@@ -34,8 +33,39 @@ pub(super) fn pressed(
         action if state.is_leaving && action != Some(Action::Quit) => {}
         Some(action) if is_repeat && !is_movement(action) => {}
         Some(action) => act(state, action, chord, context, now, effects),
-        None => dialogs::type_key(state, chord, now, effects),
+        None if text_input::type_key(state, chord, now) => {}
+        None => press_unbound(state, chord, now, effects),
     }
+}
+
+/// Handles a key that is neither bound nor typed: the number of a menu item, or a mistake.
+fn press_unbound(state: &mut State, chord: KeyChord, now: Now, effects: &mut Vec<Effect>) {
+    match &mut state.overlay {
+        Some(Overlay::Menu(menu)) => match (menu.item_for_digit(chord), chord.typed_char()) {
+            (Some(at), _) => {
+                menu.go_to(at);
+                accept(state, now, effects);
+            }
+            (None, Some(c)) if menu.context == KeyContext::Copy => {
+                let text = message_line::not_in_copy_menu(c);
+                reply(state, Severity::Warning, text, now);
+            }
+            (None, _) => {}
+        },
+        Some(_) => {}
+        None => explain_list_key(state, chord, now),
+    }
+}
+
+/// Explains that a key pressed on the full-screen details works in the list only.
+fn explain_list_key(state: &mut State, chord: KeyChord, now: Now) {
+    if state.screen == MainScreen::List || state.keymap().lookup(chord, KeyContext::List).is_none()
+    {
+        return;
+    }
+    let hint = key_hint(state, Action::Back, message_line::back_hint);
+    let text = message_line::list_key_only(&chord.ascii()) + &hint;
+    reply(state, Severity::Info, text, now);
 }
 
 /// Returns whether a held key may repeat the action.
@@ -98,7 +128,7 @@ pub(super) fn act(
         Action::PreviousTask => show_adjacent_task(state, Direction::Previous, now),
         Action::Back if context == KeyContext::Filter => filter::clear_filter(state, now),
         Action::Back => marks::step_back(state, now),
-        Action::Add => dialogs::open_add(state, now),
+        Action::Add => add::open(state, now),
         Action::Remove => remove::remove_targets(state, now, effects),
         Action::Undo => remove::undo(state, now, effects),
         Action::Mark => marks::toggle_mark(state, now),
@@ -107,62 +137,88 @@ pub(super) fn act(
         Action::Filter => filter::open_filter(state),
         Action::EarlierFilter => filter::step_history(state, HistoryStep::Earlier, now),
         Action::LaterFilter => filter::step_history(state, HistoryStep::Later, now),
-        Action::SortMenu => filter::open_sort_menu(state),
-        Action::ReverseSort => filter::reverse_sort(state, now),
+        Action::SortMenu => sort::open_menu(state),
+        Action::ReverseSort => sort::reverse_sort(state, now),
         Action::Refresh => refresh(state, now),
         Action::RefreshAll => refresh_all(state, now),
         Action::Pause => toggle_pause(state, now),
         Action::Slower => change_poll_speed(state, Speed::Slower, now),
         Action::Faster => change_poll_speed(state, Speed::Faster, now),
-        Action::OpenResult => dialogs::open_video(state, VideoKind::Result, now, effects),
-        Action::OpenInput => dialogs::open_video(state, VideoKind::Input, now, effects),
-        Action::Compare => dialogs::show_comparison(state, now, effects),
+        Action::OpenResult => open::open_video(state, VideoKind::Result, now, effects),
+        Action::OpenInput => open::open_video(state, VideoKind::Input, now, effects),
+        Action::Compare => open::show_comparison(state, now, effects),
         Action::Save => download::save_targets(state, now, effects),
         Action::SaveTo => download::choose_folder(state, now),
         Action::CopyMenu => copy::open_menu(state, now),
         Action::Copy(kind) => copy::copy(state, kind, now, effects),
         Action::EditLabel => labels::open_editor(state, now),
         Action::Raw => show_raw(state, now),
-        Action::Palette => palette::open_palette(state),
+        Action::Palette => palette::open_menu(state),
         Action::ToggleNotify => labels::toggle_notify(state, now, effects),
         Action::RestoreListFile => store::restore_list_file(state, now, effects),
         Action::Messages => show_messages(state, now),
-        Action::Diagnostics => state.overlay = Some(Overlay::Diagnostics { scroll: 0 }),
-        Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
-        Action::Accept => accept(state, context, now, effects),
-        Action::Toggle => dialogs::toggle(state, chord),
-        Action::NextField => dialogs::next_field(state),
-        Action::PreviousField => dialogs::previous_field(state),
+        Action::Diagnostics => open_text(state, TextPage::Diagnostics),
+        Action::Help => open_text(state, TextPage::Help),
+        Action::Accept => accept(state, now, effects),
+        Action::Toggle => toggle(state, chord, now),
+        Action::NextField => add::change_field(state, AddDialog::next_field),
+        Action::PreviousField => add::change_field(state, AddDialog::previous_field),
     }
 }
 
-/// Accepts the open dialog.
-fn accept(state: &mut State, context: KeyContext, now: Now, effects: &mut Vec<Effect>) {
-    match context {
-        KeyContext::Add => dialogs::accept_add(state, now, effects),
-        KeyContext::Pick => dialogs::accept_pick(state, effects),
-        KeyContext::Folder => download::accept_folder(state, now, effects),
-        KeyContext::Copy => copy::accept_menu(state, now, effects),
-        KeyContext::Label => labels::accept(state, now, effects),
-        KeyContext::Palette => {
-            if let Some((action, context)) = palette::accept_palette(state, now) {
-                let chord = KeyChord::plain(Key::Enter);
-                act(state, action, chord, context, now, effects);
-            }
-        }
-        KeyContext::Filter => filter::accept_filter(state),
-        KeyContext::Sort => filter::accept_sort(state, now),
-        KeyContext::Confirm => {
-            if matches!(
-                &state.overlay,
-                Some(Overlay::Confirm(Confirm::QuitUnsaved { .. }))
-            ) {
-                quit(state, now, effects);
-            }
-            dialogs::accept_confirm(state, now, effects);
-        }
-        KeyContext::List | KeyContext::Detail | KeyContext::Link | KeyContext::Help => {}
+/// Does what Enter stands for in the open overlay.
+fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    match &state.overlay {
+        Some(Overlay::Menu(menu)) => match menu.chosen().map(|item| item.choice.clone()) {
+            Some(choice) => choose(state, choice, now, effects),
+            None => reply(state, Severity::Warning, message_line::NO_ACTION_FOUND, now),
+        },
+        Some(Overlay::Line(dialog)) => match dialog.purpose {
+            LinePurpose::Label => labels::accept(state, now, effects),
+            LinePurpose::SaveFolder => download::accept_folder(state, now, effects),
+        },
+        Some(Overlay::Add(_)) => add::accept(state, now, effects),
+        Some(Overlay::Filter(_)) => filter::accept_filter(state),
+        Some(Overlay::Confirm(_)) => accept_confirm(state, now, effects),
+        Some(Overlay::Text { .. } | Overlay::Link(_)) | None => {}
     }
+}
+
+/// Carries out the choice made in a menu.
+fn choose(state: &mut State, choice: MenuChoice, now: Now, effects: &mut Vec<Effect>) {
+    match choice {
+        MenuChoice::Run(action) => {
+            state.overlay = None;
+            let chord = KeyChord::plain(Key::Enter);
+            act(state, action, chord, state.context(), now, effects);
+        }
+        MenuChoice::Copy(kind) => copy::copy(state, kind, now, effects),
+        MenuChoice::Sort(column) => sort::accept(state, column, now),
+        MenuChoice::Open(task, url) => open::accept(state, task, url, effects),
+    }
+}
+
+fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let Some(Overlay::Confirm(confirm)) = state.overlay.take() else {
+        return;
+    };
+    match confirm {
+        Confirm::QuitUnsaved { .. } => quit(state, now, effects),
+        Confirm::Remove { tasks, .. } => remove::remove_tasks(state, tasks, now, effects),
+        Confirm::Open { videos, .. } => open::open_all(state, videos, effects),
+    }
+}
+
+/// Selects or deselects an id; types the key while a line has the focus.
+fn toggle(state: &mut State, chord: KeyChord, now: Now) {
+    match &mut state.overlay {
+        Some(Overlay::Add(dialog)) if dialog.field == AddField::Found => dialog.toggle(),
+        _ => drop(text_input::type_key(state, chord, now)),
+    }
+}
+
+fn open_text(state: &mut State, page: TextPage) {
+    state.overlay = Some(Overlay::text(page));
 }
 
 /// Quits after a last attempt to write pending changes; a second call changes nothing.
@@ -180,64 +236,40 @@ pub(super) fn quit(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
 
 /// Moves within the focus: scrolls a text, moves a dialog's cursor, or moves the selection.
 pub(super) fn move_by(state: &mut State, by: isize) {
-    match (&mut state.overlay, &mut state.screen) {
-        (
-            Some(
-                Overlay::Help { scroll }
-                | Overlay::Messages { scroll }
-                | Overlay::Diagnostics { scroll },
-            ),
-            _,
-        )
-        | (None, MainScreen::Detail { scroll, .. }) => {
-            let to = usize::from(*scroll)
-                .saturating_add_signed(by)
-                .min(usize::from(state.max_scroll));
-            *scroll = u16::try_from(to).unwrap_or(u16::MAX);
-        }
-        (Some(Overlay::Add(dialog)), _) => dialog.move_cursor(by),
-        (Some(Overlay::Pick(picker)), _) => {
-            let last = picker.videos.len().saturating_sub(1);
-            picker.cursor = picker.cursor.saturating_add_signed(by).min(last);
-        }
-        (Some(Overlay::Copy(menu)), _) => menu.move_cursor(by),
-        (Some(Overlay::Palette(palette)), _) => palette.move_cursor(by),
-        (Some(Overlay::Sort { cursor }), _) => {
-            let last = SortColumn::ALL.len().saturating_sub(1);
-            *cursor = cursor.saturating_add_signed(by).min(last);
-        }
-        (
-            Some(Overlay::Link(_) | Overlay::Folder(_) | Overlay::Label(_) | Overlay::Confirm(_)),
-            _,
-        ) => {}
-        (Some(Overlay::Filter(line)), _) => {
-            // The selection moves below the open line, and the row selected now is the one to
-            // return to.
-            let mut line = std::mem::take(line);
-            selection::move_by(state, by);
-            line.select(state.selected.clone());
-            state.overlay = Some(Overlay::Filter(line));
-        }
-        (None, MainScreen::List) => selection::move_by(state, by),
+    let max_scroll = usize::from(state.max_scroll);
+    if let Some(scroll) = scroll_offset(state) {
+        let to = usize::from(*scroll).saturating_add_signed(by);
+        *scroll = u16::try_from(to.min(max_scroll)).unwrap_or(u16::MAX);
+        return;
+    }
+    match &mut state.overlay {
+        Some(Overlay::Menu(menu)) => menu.move_cursor(by),
+        Some(Overlay::Add(dialog)) => dialog.move_cursor(by),
+        Some(Overlay::Filter(_)) | None => selection::move_by(state, by),
+        Some(_) => {}
+    }
+    // The selection moves below the open filter line, and the row selected now is the one to
+    // return to.
+    if let Some(Overlay::Filter(filter)) = &mut state.overlay {
+        filter.origin.selected.clone_from(&state.selected);
     }
 }
 
 /// Applies the measured scroll limit of the text on the screen.
 pub(super) fn clamp_scroll(state: &mut State, max_scroll: u16) {
     state.max_scroll = max_scroll;
+    if let Some(scroll) = scroll_offset(state) {
+        *scroll = max_scroll.min(*scroll);
+    }
+}
+
+/// Returns the scroll offset of the text with the focus.
+const fn scroll_offset(state: &mut State) -> Option<&mut u16> {
     match (&mut state.overlay, &mut state.screen) {
-        (
-            Some(
-                Overlay::Help { scroll }
-                | Overlay::Messages { scroll }
-                | Overlay::Diagnostics { scroll },
-            ),
-            _,
-        )
-        | (None, MainScreen::Detail { scroll, .. }) => {
-            *scroll = (*scroll).min(state.max_scroll);
+        (Some(Overlay::Text { scroll, .. }), _) | (None, MainScreen::Detail { scroll, .. }) => {
+            Some(scroll)
         }
-        _ => {}
+        _ => None,
     }
 }
 
@@ -341,7 +373,7 @@ fn show_messages(state: &mut State, now: Now) {
     if state.past_messages().next().is_none() {
         return reply(state, Severity::Info, message_line::NO_MESSAGES, now);
     }
-    state.overlay = Some(Overlay::Messages { scroll: 0 });
+    open_text(state, TextPage::Messages);
 }
 
 /// Allows polls during a backoff and returns true, except during a rate limit, which more requests

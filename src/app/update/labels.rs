@@ -1,33 +1,61 @@
 //! What the user sets on a task: its label, and notifications on or off.
 
 use super::{
-    messages::{offer_undo, quoted_title, reject_if_read_only, reply},
+    messages::{of_several_tasks, offer_undo, quoted_title, reject_if_read_only, reply},
     selection, store,
 };
 use crate::{
     app::{
         msg::Effect,
-        state::{LabelEditor, Labels, Overlay, Severity, State, UndoStep},
+        state::{Labels, LineDialog, LineEditor, LinePurpose, Overlay, Severity, State, UndoStep},
     },
     domain::{
         list_change::ListChange,
         task::TaskId,
         text::CleanText,
         time::Now,
-        watched_task::{NotifySetting, WatchedTask},
+        watched_task::{MAX_LABEL_LEN, NotifySetting, WatchedTask},
     },
     messages::message_line,
 };
 
+/// Opens the editor for the target tasks, with their common label.
 pub(super) fn open_editor(state: &mut State, now: Now) {
     if reject_if_read_only(state, now) {
         return;
     }
-    let editor = LabelEditor::new(&state.targets());
-    if editor.tasks().is_empty() {
+    let targets = state.targets();
+    if targets.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_TO_LABEL, now);
     }
-    state.overlay = Some(Overlay::Label(Box::new(editor)));
+    let mut labels = targets.iter().map(|watched| watched.label.as_ref());
+    let first = labels.next().flatten();
+    let is_mixed = labels.any(|label| label != first);
+    let tasks = targets.iter().map(|watched| watched.id().clone()).collect();
+    let mut dialog = label_dialog(tasks, first.filter(|_| !is_mixed));
+    if is_mixed {
+        dialog.placeholder = "(different labels)";
+    }
+    let hidden = state.hidden_targets();
+    if hidden > 0 {
+        let note = format!("{} ({hidden} hidden)", dialog.note);
+        note.trim_start().clone_into(&mut dialog.note);
+    }
+    state.overlay = Some(Overlay::Line(Box::new(dialog)));
+}
+
+/// Returns the editor with a label, also to offer a label again that could not be written.
+pub(super) fn label_dialog(tasks: Vec<TaskId>, label: Option<&CleanText>) -> LineDialog {
+    LineDialog {
+        purpose: LinePurpose::Label,
+        title: "Label".to_owned(),
+        note: of_several_tasks(tasks.len()),
+        prompt: "label: ",
+        placeholder: "none",
+        accept_words: ["save", "remove the label"],
+        line: LineEditor::new(label.map_or("", CleanText::as_str), MAX_LABEL_LEN),
+        tasks,
+    }
 }
 
 /// Writes the label and closes the editor.
@@ -35,18 +63,18 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if reject_if_read_only(state, now) {
         return;
     }
-    let Some(Overlay::Label(editor)) = &state.overlay else {
+    let Some(Overlay::Line(dialog)) = &state.overlay else {
         return;
     };
-    let label = editor.label();
+    let label = dialog.line.clean_text();
     let change = |task: &TaskId| ListChange::Label {
         task: task.clone(),
         at: now.wall,
         label: label.clone(),
     };
-    let changes: Vec<_> = editor.tasks().iter().map(change).collect();
-    let before: Labels = editor
-        .tasks()
+    let changes: Vec<_> = dialog.tasks.iter().map(change).collect();
+    let before: Labels = dialog
+        .tasks
         .iter()
         .filter_map(|task| {
             let known = state.list.get(task)?.label.clone();

@@ -94,6 +94,14 @@ pub(super) fn key_hint(state: &State, action: Action, hint: fn(&str) -> String) 
     chord.map_or_else(String::new, |chord| format!(" {}", hint(&chord.ascii())))
 }
 
+/// Returns the number of tasks that a dialog is for, unless it is one.
+pub(super) fn of_several_tasks(count: usize) -> String {
+    match count {
+        0 | 1 => String::new(),
+        _ => format!("of {count} tasks"),
+    }
+}
+
 /// Explains why the list cannot be changed and returns true, if so.
 pub(super) fn reject_if_read_only(state: &mut State, now: Now) -> bool {
     let reason = match (&state.loading, state.settings.access) {

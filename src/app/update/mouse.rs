@@ -1,6 +1,6 @@
 //! The mouse: a click does the same as a key, the wheel scrolls the area under the pointer.
 
-use super::{filter, keys, selection};
+use super::{filter, keys, selection, sort};
 use crate::{
     app::{
         keymap::{Action, Key, KeyChord},
@@ -8,7 +8,7 @@ use crate::{
         msg::Effect,
         state::{MainScreen, Overlay, State},
     },
-    domain::{query::SortColumn, time::Now},
+    domain::time::Now,
 };
 
 /// Rows scrolled by one step of the wheel.
@@ -40,7 +40,7 @@ fn click(state: &mut State, target: HitTarget, now: Now, effects: &mut Vec<Effec
         HitTarget::Task(id) if state.is_selected(&id) => act(state, Action::Detail, now, effects),
         HitTarget::Task(id) => selection::select(state, &id),
         HitTarget::Tab(tab) => selection::show_tab(state, tab, now),
-        HitTarget::ColumnHead(sort) => filter::sort_by(state, sort, now),
+        HitTarget::ColumnHead(column) => sort::sort_by(state, column, now),
         HitTarget::Page(page) => keys::show_page(state, page, now),
         HitTarget::Hint(action) => act(state, action, now, effects),
         HitTarget::DialogLine(at) => choose_line(state, at, now, effects),
@@ -49,51 +49,24 @@ fn click(state: &mut State, target: HitTarget, now: Now, effects: &mut Vec<Effec
 
 /// Moves the dialog's cursor to a line and accepts it, as the keys would.
 fn choose_line(state: &mut State, at: usize, now: Now, effects: &mut Vec<Effect>) {
-    let action = match &mut state.overlay {
-        Some(Overlay::Pick(picker)) => {
-            picker.cursor = at.min(picker.videos.len().saturating_sub(1));
-            Action::Accept
-        }
-        Some(Overlay::Copy(menu)) => {
+    match &mut state.overlay {
+        Some(Overlay::Menu(menu)) => {
             menu.go_to(at);
-            Action::Accept
-        }
-        Some(Overlay::Palette(palette)) => {
-            palette.go_to(at);
-            Action::Accept
+            act(state, Action::Accept, now, effects);
         }
         Some(Overlay::Add(dialog)) => {
             dialog.go_to(at);
-            Action::Toggle
+            dialog.toggle();
         }
-        Some(Overlay::Sort { cursor }) => {
-            *cursor = at.min(SortColumn::ALL.len().saturating_sub(1));
-            Action::Accept
-        }
-        Some(
-            Overlay::Link(_)
-            | Overlay::Folder(_)
-            | Overlay::Label(_)
-            | Overlay::Help { .. }
-            | Overlay::Messages { .. }
-            | Overlay::Diagnostics { .. }
-            | Overlay::Filter(_)
-            | Overlay::Confirm(_),
-        )
-        | None => return,
-    };
-    act(state, action, now, effects);
+        _ => {}
+    }
 }
 
 fn scroll(state: &mut State, target: &HitTarget, by: isize) {
     match (&state.overlay, state.screen, target) {
         (Some(Overlay::Filter(_)), ..) => keys::move_by(state, by.signum()),
         (Some(_), _, HitTarget::OutsideDialog) => {}
-        (
-            Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Diagnostics { .. }),
-            ..,
-        )
-        | (None, MainScreen::Detail { .. }, _) => {
+        (Some(Overlay::Text { .. }), ..) | (None, MainScreen::Detail { .. }, _) => {
             keys::move_by(state, by);
         }
         (Some(_), ..) => keys::move_by(state, by.signum()),

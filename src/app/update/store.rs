@@ -12,8 +12,8 @@ use crate::{
         keymap::Action,
         msg::Effect,
         state::{
-            AddDialog, FinishedWrite, LabelEditor, ListLoading, MainScreen, Overlay,
-            RawResponseState, Severity, State, UndoStep,
+            AddDialog, FinishedWrite, ListLoading, MainScreen, Overlay, RawResponseState, Severity,
+            State, UndoStep,
         },
     },
     domain::{
@@ -327,8 +327,8 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
     } else if let FinishedWrite::LabelsRestored(labels) = finished {
         state.undo_stack.push(UndoStep::Labels(labels));
     } else if !unlabelled.is_empty() && state.overlay.is_none() {
-        let editor = LabelEditor::reopen(unlabelled, label);
-        state.overlay = Some(Overlay::Label(Box::new(editor)));
+        let dialog = labels::label_dialog(unlabelled, label);
+        state.overlay = Some(Overlay::Line(Box::new(dialog)));
     }
     let unrestored: Vec<_> = changes
         .iter()

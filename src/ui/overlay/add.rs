@@ -1,26 +1,28 @@
 //! The dialog that adds tasks: an input for ids, the ids found in it or in pasted text, and a label
 //! for all.
 
-use ratatui::buffer::Buffer;
-use tui_input::Input;
+use ratatui::{
+    buffer::Buffer,
+    text::{Line, Span},
+};
 
-use super::{centred_area, draw_hints, first_visible, open_dialog};
+use super::dialog::{
+    centred_area, draw_hints, first_visible, framed_height, key_hints, open_dialog,
+};
 use crate::{
     app::{
-        keymap::{Action, KeyContext},
+        keymap::Action,
         mouse::HitTarget,
         state::{AddDialog, AddField, Candidate},
     },
     domain::{
         id_extract::{Certainty, Skipped},
+        task::TaskId,
         text::CleanText,
     },
     messages::{format, screen},
     ui::{
-        footer::KeyHint,
-        painter::{Painter, cell_count},
-        render_context::RenderContext,
-        text_input,
+        footer::KeyHint, line_editor::draw_field, painter::Painter, render_context::RenderContext,
         theme::Role,
     },
 };
@@ -38,240 +40,183 @@ const MIN_CONTEXT_WIDTH: u16 = 14;
 /// The maximum number of ids shown without scrolling.
 const MAX_ROWS: usize = 12;
 
-/// A line of the dialog; most are drawn only if there is room.
-enum AddDialogLine {
+/// A part of the dialog: a line, except for the ids.
+enum AddPart {
     Ids,
-    Blank,
-    Suggestion,
-    CandidateHeading,
-    Candidate(usize),
-    Context,
+    Text(Line<'static>),
+    Candidates,
     Label,
-    NoIdFound,
-    Rejected,
-    Skipped,
-    Truncated,
     Hints,
 }
 
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, dialog: &AddDialog) {
     let has_context = |candidate: &Candidate| !candidate.context.is_empty();
-    let width = if dialog.candidates().iter().any(has_context) {
+    let width = if dialog.candidates.iter().any(has_context) {
         WIDE_WIDTH
     } else {
         WIDTH
     };
     let widest = centred_area(ctx, width, u16::MAX);
     let max_lines = usize::from(widest.height.saturating_sub(2));
-    let lines = choose_lines(ctx, dialog, widest.width, max_lines);
-    let height = u16::try_from(lines.len())
-        .unwrap_or(u16::MAX)
-        .saturating_add(2);
-    let count = dialog.candidates().len();
-    let seen = lines
+    let mut parts = parts(ctx, dialog, usize::from(widest.width));
+    while parts.len() > max_lines {
+        // The least important part that is left has the highest rank.
+        let least = parts.iter().map(|(rank, _)| *rank).max();
+        parts.retain(|(rank, _)| Some(*rank) != least);
+    }
+    let count = dialog.candidates.len();
+    let has_candidates = parts
         .iter()
-        .filter(|line| matches!(line, AddDialogLine::Candidate(_)))
-        .count();
-    let right = if count > seen {
-        format!("{} of {count}", dialog.cursor() + 1)
+        .any(|(_, part)| matches!(part, AddPart::Candidates));
+    let rows = if has_candidates {
+        (max_lines + 1 - parts.len()).min(count).min(MAX_ROWS)
+    } else {
+        0
+    };
+    let first = first_visible(dialog.cursor, count, rows);
+    let right = if count > rows {
+        format!("{} of {count}", dialog.cursor + 1)
     } else {
         String::new()
     };
-    let area = centred_area(ctx, width, height);
+    let height = parts.len() + rows - usize::from(has_candidates);
+    let area = centred_area(ctx, width, framed_height(height));
     let mut painter = open_dialog(buffer, ctx, area, "Add tasks", &right);
-    for (y, line) in (0..painter.height()).zip(&lines) {
-        draw_line(&mut painter, y, line, ctx, dialog);
+    let mut y = 0;
+    for (_, part) in &parts {
+        match part {
+            AddPart::Text(line) => drop(painter.line(1, y, line)),
+            AddPart::Ids => {
+                let has_focus = dialog.field == AddField::Ids;
+                let placeholder = "type or paste ids";
+                draw_field(
+                    &mut painter,
+                    y,
+                    "ids: ",
+                    &dialog.ids,
+                    has_focus,
+                    placeholder,
+                    ctx,
+                );
+            }
+            AddPart::Label => {
+                let has_focus = dialog.field == AddField::Label;
+                let name = "label for all: ";
+                draw_field(&mut painter, y, name, &dialog.label, has_focus, "none", ctx);
+            }
+            AddPart::Candidates => {
+                for at in first..first + rows {
+                    draw_candidate(&mut painter, y, dialog, at, ctx);
+                    y += 1;
+                }
+                continue;
+            }
+            AddPart::Hints => draw_hints(&mut painter, y, hints(ctx, dialog), ctx),
+        }
+        y += 1;
     }
 }
 
-/// Returns the lines that fit, in screen order; the most important ones are chosen first.
-fn choose_lines(
-    ctx: &RenderContext<'_>,
-    dialog: &AddDialog,
-    width: u16,
-    max_lines: usize,
-) -> Vec<AddDialogLine> {
-    let count = dialog.candidates().len();
-    let can_try = !ctx.state.settings().suggestions.is_empty();
-    let has_no_match =
-        count == 0 && dialog.ids().value().is_empty() && dialog.unmatched_paste().is_some();
-    let is_blank = count == 0
-        && dialog.ids().value().is_empty()
-        && dialog.rejected().is_empty()
-        && !has_no_match;
-    let has_rejected = !dialog.rejected().is_empty() && !has_no_match;
-    let mut spare = max_lines.saturating_sub(2);
-    let mut reserve = |is_needed: bool| {
-        let is_reserved = is_needed && spare > 0;
-        spare -= usize::from(is_reserved);
-        is_reserved
+/// Returns the parts in screen order, each with its rank; if there is not enough room, those with
+/// the highest rank are dropped.
+fn parts(ctx: &RenderContext<'_>, dialog: &AddDialog, width: usize) -> Vec<(u8, AddPart)> {
+    let room = width.saturating_sub(4);
+    let text = |text: &str, role| {
+        let text = format::fit_end(text, room, ctx.ellipsis()).into_owned();
+        AddPart::Text(Line::styled(text, ctx.style(role)))
     };
-    let has_candidates = reserve(count > 0);
-    let has_hints = reserve(true);
-    let has_no_match = reserve(has_no_match);
-    let has_rejected = reserve(has_rejected);
-    let has_skipped = reserve(dialog.skipped() != Skipped::default());
-    let is_truncated = reserve(dialog.is_truncated());
-    let has_suggestion = reserve(is_blank && can_try);
-    let has_heading = reserve(count > 0);
-    let is_narrow = width < CONTEXT_COLUMN + MIN_CONTEXT_WIDTH + 3;
-    let context = dialog
-        .candidates()
-        .get(dialog.cursor())
-        .map(|candidate| &candidate.context);
-    let has_context = reserve(is_narrow && context.is_some_and(|context| !context.is_empty()));
-    let has_blank_above = reserve(true);
-    let has_blank_below = reserve(true);
-    let rows = (usize::from(has_candidates) + spare)
-        .min(count)
-        .min(MAX_ROWS);
-    let first = first_visible(dialog.cursor(), count, rows);
-
-    let mut lines = vec![AddDialogLine::Ids];
-    if has_suggestion {
-        lines.push(AddDialogLine::Suggestion);
-    }
-    if has_blank_above {
-        lines.push(AddDialogLine::Blank);
-    }
-    if has_heading {
-        lines.push(AddDialogLine::CandidateHeading);
-    }
-    if rows > 0 && has_candidates {
-        lines.extend((first..first + rows).map(AddDialogLine::Candidate));
-    }
-    if has_context {
-        lines.push(AddDialogLine::Context);
-    }
-    if has_no_match {
-        lines.push(AddDialogLine::NoIdFound);
-    }
-    if has_rejected {
-        lines.push(AddDialogLine::Rejected);
-    }
-    if has_skipped {
-        lines.push(AddDialogLine::Skipped);
-    }
-    if is_truncated {
-        lines.push(AddDialogLine::Truncated);
-    }
-    lines.push(AddDialogLine::Label);
-    if has_blank_below {
-        lines.push(AddDialogLine::Blank);
-    }
-    if has_hints {
-        lines.push(AddDialogLine::Hints);
-    }
-    lines
+    let blank = || AddPart::Text(Line::default());
+    let has_candidates = !dialog.candidates.is_empty();
+    let is_untyped = !has_candidates && dialog.ids.text().is_empty();
+    let unmatched = dialog.unmatched_paste().filter(|_| is_untyped);
+    let has_rejected = !dialog.rejected.is_empty() && unmatched.is_none();
+    let suggestion = ctx.state.settings().suggestions.first();
+    let suggestion = suggestion.filter(|_| is_untyped && !has_rejected && unmatched.is_none());
+    let heading = if dialog.has_pasted() {
+        "found in the pasted text:"
+    } else {
+        "found:"
+    };
+    let has_context_column = width >= usize::from(CONTEXT_COLUMN + MIN_CONTEXT_WIDTH + 3);
+    let current = dialog.candidates.get(dialog.cursor);
+    let context = current
+        .map(|candidate| candidate.context.as_str())
+        .filter(|context| !context.is_empty() && !has_context_column);
+    let has_skipped = dialog.skipped != Skipped::default();
+    let parts = [
+        (0, Some(AddPart::Ids)),
+        (7, suggestion.map(|id| suggestion_line(ctx, id))),
+        (10, Some(blank())),
+        (8, has_candidates.then(|| text(heading, Role::Muted))),
+        (1, has_candidates.then_some(AddPart::Candidates)),
+        (
+            9,
+            context.map(|context| text(&format!("     {context}"), Role::Muted)),
+        ),
+        (
+            3,
+            unmatched.map(|start| {
+                text(
+                    &format!("No task id in the pasted text: {start}"),
+                    Role::Warn,
+                )
+            }),
+        ),
+        (
+            4,
+            has_rejected.then(|| text(&rejected_text(dialog, room), Role::Warn)),
+        ),
+        (
+            5,
+            has_skipped.then(|| text(&skipped_text(dialog), Role::Muted)),
+        ),
+        (
+            6,
+            dialog
+                .is_truncated
+                .then(|| text(screen::PASTE_TRUNCATED, Role::Warn)),
+        ),
+        (0, Some(AddPart::Label)),
+        (11, Some(blank())),
+        (2, Some(AddPart::Hints)),
+    ];
+    let parts = parts.into_iter();
+    parts
+        .filter_map(|(rank, part)| Some((rank, part?)))
+        .collect()
 }
 
-fn draw_line(
-    painter: &mut Painter<'_>,
-    y: u16,
-    line: &AddDialogLine,
-    ctx: &RenderContext<'_>,
-    dialog: &AddDialog,
-) {
-    let muted = ctx.style(Role::Muted);
-    let field = dialog.field();
-    match line {
-        AddDialogLine::Blank => {}
-        AddDialogLine::Ids => {
-            let has_focus = field == AddField::Ids;
-            let hint = "type or paste ids";
-            draw_field(painter, y, "ids: ", dialog.ids(), has_focus, hint, ctx);
-        }
-        AddDialogLine::Suggestion => {
-            let x = painter.text(1, y, "try: ", muted);
-            if let Some(id) = ctx.state.settings().suggestions.first() {
-                painter.text(x, y, id.as_str(), ctx.style(Role::Text));
-            }
-        }
-        AddDialogLine::CandidateHeading => {
-            let text = if dialog.has_pasted() {
-                "found in the pasted text:"
-            } else {
-                "found:"
-            };
-            painter.text(1, y, text, muted);
-        }
-        AddDialogLine::Candidate(at) => {
-            if let Some(candidate) = dialog.candidates().get(*at) {
-                ctx.register(painter.row_area(y), || HitTarget::DialogLine(*at));
-                let is_current = field == AddField::Found && dialog.cursor() == *at;
-                draw_candidate(painter, y, candidate, is_current, ctx);
-            }
-        }
-        AddDialogLine::Label => {
-            let has_focus = field == AddField::Label;
-            draw_field(
-                painter,
-                y,
-                "label for all: ",
-                dialog.label(),
-                has_focus,
-                "none",
-                ctx,
-            );
-        }
-        AddDialogLine::NoIdFound => {
-            let beginning = dialog.unmatched_paste().map_or("", CleanText::as_str);
-            let room = usize::from(painter.width().saturating_sub(2));
-            let prefix = "No task id in the pasted text: ";
-            let left = room.saturating_sub(format::width(prefix));
-            let text = format!(
-                "{prefix}{}",
-                format::fit_end(beginning, left, ctx.ellipsis())
-            );
-            let text = format::fit_end(&text, room, ctx.ellipsis());
-            painter.text(1, y, &text, ctx.style(Role::Warn));
-        }
-        AddDialogLine::Rejected => {
-            let room = usize::from(painter.width().saturating_sub(2));
-            let text = rejected_text(dialog, room, ctx.ellipsis());
-            painter.text(1, y, &text, ctx.style(Role::Warn));
-        }
-        AddDialogLine::Context => {
-            if let Some(candidate) = dialog.candidates().get(dialog.cursor()) {
-                let room = usize::from(painter.width().saturating_sub(7));
-                let context = candidate.context.as_str();
-                let context = format::fit_end(context, room, ctx.ellipsis());
-                painter.text(6, y, &context, muted);
-            }
-        }
-        AddDialogLine::Skipped => {
-            let room = usize::from(painter.width().saturating_sub(2));
-            let text = format!(
-                "skipped: {}",
-                format::skipped_values(dialog.skipped()).join(", ")
-            );
-            painter.text(1, y, &format::fit_end(&text, room, ctx.ellipsis()), muted);
-        }
-        AddDialogLine::Truncated => {
-            painter.text(1, y, screen::PASTE_TRUNCATED, ctx.style(Role::Warn));
-        }
-        AddDialogLine::Hints => {
-            let hint = |action| KeyHint::for_action(action, KeyContext::Add, ctx);
-            let accept = match dialog.selected().count() {
-                0 => "add".to_owned(),
-                count => format!("add {count}"),
-            };
-            let is_choosing = field == AddField::Found;
-            let hints = vec![
-                hint(Action::Accept).map(|hint| hint.with_word(accept)),
-                hint(Action::Toggle).filter(|_| is_choosing),
-                hint(Action::NextField),
-                hint(Action::Back).map(|hint| hint.with_word("cancel")),
-            ];
-            draw_hints(painter, y, hints, ctx);
-        }
+fn suggestion_line(ctx: &RenderContext<'_>, id: &TaskId) -> AddPart {
+    AddPart::Text(Line::from(vec![
+        Span::styled("try: ", ctx.style(Role::Muted)),
+        Span::styled(id.to_string(), ctx.style(Role::Text)),
+    ]))
+}
+
+fn hints(ctx: &RenderContext<'_>, dialog: &AddDialog) -> Vec<KeyHint> {
+    let accept = match dialog.selected().count() {
+        0 => "add".to_owned(),
+        count => format!("add {count}"),
+    };
+    let mut actions = vec![(Action::Accept, accept.as_str())];
+    if dialog.field == AddField::Found {
+        actions.push((Action::Toggle, ""));
     }
+    actions.extend([(Action::NextField, ""), (Action::Back, "cancel")]);
+    key_hints(ctx, &actions)
+}
+
+fn skipped_text(dialog: &AddDialog) -> String {
+    format!(
+        "skipped: {}",
+        format::skipped_values(dialog.skipped).join(", ")
+    )
 }
 
 /// Lists the words that are not ids, as many as fit, and counts the rest.
-fn rejected_text(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
-    let words: Vec<_> = dialog.rejected().iter().map(CleanText::as_str).collect();
-    let all = words.len() + dialog.more_rejected();
+fn rejected_text(dialog: &AddDialog, room: usize) -> String {
+    let words: Vec<_> = dialog.rejected.iter().map(CleanText::as_str).collect();
+    let all = words.len() + dialog.more_rejected;
     let list_first = |count: usize| {
         let named = words.get(..count).unwrap_or_default().join(", ");
         match all.saturating_sub(count) {
@@ -280,20 +225,24 @@ fn rejected_text(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
         }
     };
     let fits = |text: &String| format::width(text) <= room;
-    let named = (1..=words.len()).rev().map(list_first).find(fits);
-    named.unwrap_or_else(|| {
-        let text = format!("not ids: {}", words.join(", "));
-        format::fit_end(&text, room, ellipsis).into_owned()
-    })
+    let mut texts = (1..=words.len()).rev().map(list_first);
+    texts
+        .find(fits)
+        .unwrap_or_else(|| format!("not ids: {}", words.join(", ")))
 }
 
 fn draw_candidate(
     painter: &mut Painter<'_>,
     y: u16,
-    candidate: &Candidate,
-    is_current: bool,
+    dialog: &AddDialog,
+    at: usize,
     ctx: &RenderContext<'_>,
 ) {
+    let Some(candidate) = dialog.candidates.get(at) else {
+        return;
+    };
+    ctx.register(painter.row_area(y), || HitTarget::DialogLine(at));
+    let is_current = dialog.field == AddField::Found && dialog.cursor == at;
     let (mark, word, role) = match (candidate.is_watched, candidate.is_selected) {
         (true, _) => ("[ ]", "already added", Role::Muted),
         (false, true) => ("[x]", "new", Role::Ok),
@@ -332,35 +281,5 @@ fn draw_candidate(
         let context = candidate.context.as_str();
         let context = format::fit_end(context, usize::from(room), ctx.ellipsis());
         painter.text(CONTEXT_COLUMN, y, &context, style(Role::Muted));
-    }
-}
-
-/// Draws a field: its name and its value, as an input while it has the focus.
-pub(super) fn draw_field(
-    painter: &mut Painter<'_>,
-    y: u16,
-    name: &str,
-    input: &Input,
-    has_focus: bool,
-    hint: &str,
-    ctx: &RenderContext<'_>,
-) {
-    let name_role = if has_focus { Role::Title } else { Role::Muted };
-    let start = painter.text(1, y, name, ctx.style(name_role));
-    if !has_focus {
-        let (shown, role) = if input.value().is_empty() {
-            (hint, Role::Muted)
-        } else {
-            (input.value(), Role::Text)
-        };
-        let room = usize::from(painter.width().saturating_sub(start + 1));
-        let shown = format::fit_end(shown, room, ctx.ellipsis());
-        painter.text(start, y, &shown, ctx.style(role));
-        return;
-    }
-    let end = painter.width().saturating_sub(1);
-    let x = text_input::draw(painter, (start, y), end, input, None, ctx);
-    if input.value().is_empty() && cell_count(hint) + 1 < painter.width().saturating_sub(x) {
-        painter.text(x + 1, y, hint, ctx.style(Role::Muted));
     }
 }

@@ -2,15 +2,12 @@
 
 use ratatui::buffer::Buffer;
 
-use super::{centred_area, draw_hints, open_dialog};
+use super::dialog::{centred_area, draw_hints, framed_height, key_hints, open_dialog};
 use crate::{
-    app::{
-        keymap::{Action, KeyContext},
-        state::Confirm,
-    },
+    app::{keymap::Action, state::Confirm},
     domain::task::TaskId,
     messages::{format, screen},
-    ui::{footer::KeyHint, render_context::RenderContext, theme::Role},
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 /// The width, borders included.
@@ -44,32 +41,22 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, confirm: &Confi
             videos.iter().map(|(task, _)| task).collect(),
         ),
     };
-    let named = task_titles(ctx, &tasks);
-    let content_height = 2 + named.len() + usize::from(!note.is_empty()) + 2;
-    let height = u16::try_from(content_height).unwrap_or(u16::MAX);
-    let area = centred_area(ctx, WIDTH, height);
+    let note_line = (!note.is_empty()).then_some((1, note, Role::Warn));
+    let titles = task_titles(ctx, &tasks).into_iter();
+    let lines: Vec<_> = note_line
+        .into_iter()
+        .chain(titles.map(|title| (2, title, Role::Text)))
+        .collect();
+    let area = centred_area(ctx, WIDTH, framed_height(lines.len() + 2));
     let mut painter = open_dialog(buffer, ctx, area, &question, "");
     let room = usize::from(painter.width().saturating_sub(3));
     let last = painter.height().saturating_sub(1);
-    let mut y = 0;
-    if !note.is_empty() && y < last {
-        let note = format::fit_end(&note, room, ctx.ellipsis());
-        painter.text(1, y, &note, ctx.style(Role::Warn));
-        y += 1;
+    for (y, (x, text, role)) in (0..last).zip(lines) {
+        let text = format::fit_end(&text, room, ctx.ellipsis());
+        painter.text(x, y, &text, ctx.style(role));
     }
-    for name in named {
-        if y >= last {
-            break;
-        }
-        let name = format::fit_end(&name, room, ctx.ellipsis());
-        painter.text(2, y, &name, ctx.style(Role::Text));
-        y += 1;
-    }
-    let hint = |action| KeyHint::for_action(action, KeyContext::Confirm, ctx);
-    let hints = vec![
-        hint(Action::Accept).map(|hint| hint.with_word(format!("yes, {verb} {}", tasks.len()))),
-        hint(Action::Back),
-    ];
+    let accept = format!("yes, {verb} {}", tasks.len());
+    let hints = key_hints(ctx, &[(Action::Accept, &accept), (Action::Back, "")]);
     draw_hints(&mut painter, last, hints, ctx);
 }
 

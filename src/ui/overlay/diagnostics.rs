@@ -2,19 +2,13 @@
 
 use std::time::Duration;
 
-use ratatui::{
-    buffer::Buffer,
-    text::{Line, Span},
-};
+use ratatui::text::{Line, Span};
 
-use super::{ScrolledDialog, available_area, open_dialog};
+use super::{dialog::available_area, text::TextContent};
 use crate::{
     app::state::UnusualAnswer,
     messages::{format, screen},
-    ui::{
-        render_context::{DrawResult, RenderContext},
-        theme::Role,
-    },
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 /// The maximum width, borders included.
@@ -29,25 +23,12 @@ const MIN_CLOCK_GAP: Duration = Duration::from_secs(5);
 /// The maximum number of rows of a paragraph.
 const MAX_ROWS: usize = 4;
 
-pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, scroll: u16) -> DrawResult {
-    let width = WIDTH.min(available_area(ctx).width);
-    let text_width = usize::from(width.saturating_sub(4)).max(1);
-    let lines = lines(ctx, text_width);
-    let dialog = ScrolledDialog::new(ctx, width, lines.len(), scroll);
-    let right = dialog.title_right(ctx);
-    let mut painter = open_dialog(buffer, ctx, dialog.area, "Diagnostics", &right);
-    let visible = lines.iter().skip(usize::from(dialog.scroll));
-    for (y, line) in (0..dialog.height()).zip(visible) {
-        painter.line(1, y, line);
-    }
-    dialog.draw_result()
-}
-
-fn lines(ctx: &RenderContext<'_>, width: usize) -> Vec<Line<'static>> {
+pub(super) fn content(ctx: &RenderContext<'_>) -> TextContent {
     let diagnostics = ctx.state.diagnostics();
+    let width = WIDTH.min(available_area(ctx).width);
     let mut text = DiagnosticsText {
         ctx,
-        width,
+        width: usize::from(width.saturating_sub(4)).max(1),
         lines: Vec::new(),
     };
     let (clock, role) = clock_text(ctx);
@@ -61,7 +42,11 @@ fn lines(ctx: &RenderContext<'_>, width: usize) -> Vec<Line<'static>> {
         text.lines.push(Line::default());
         text.unusual_answer(last);
     }
-    text.lines
+    TextContent {
+        title: "Diagnostics",
+        width,
+        lines: text.lines,
+    }
 }
 
 /// Compares our clock to the server's.

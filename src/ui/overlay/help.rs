@@ -1,11 +1,8 @@
 //! The help: the keys of the current screen and of dialogs, in groups, from the key table.
 
-use ratatui::{
-    buffer::Buffer,
-    text::{Line, Span},
-};
+use ratatui::text::{Line, Span};
 
-use super::{ScrolledDialog, available_area, open_dialog};
+use super::{dialog::available_area, text::TextContent};
 use crate::{
     app::{
         keymap::{Action, Binding, KeyContext, KeyGroup},
@@ -13,11 +10,7 @@ use crate::{
     },
     domain::status::Tab,
     messages::format,
-    ui::{
-        painter::Painter,
-        render_context::{DrawResult, RenderContext},
-        theme::Role,
-    },
+    ui::{render_context::RenderContext, theme::Role},
 };
 
 /// The width of one column of keys with descriptions.
@@ -26,48 +19,45 @@ const COLUMN_WIDTH: u16 = 56;
 /// The width of the keys in a column.
 const KEYS_WIDTH: usize = 14;
 
-/// Draws the keys from line `scroll` on, in two columns if they fit.
-pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, scroll: u16) -> DrawResult {
-    let room = available_area(ctx);
+/// Returns the keys, in two columns if they fit.
+pub(super) fn content(ctx: &RenderContext<'_>) -> TextContent {
     let groups = KeyGroup::ALL
         .into_iter()
         .map(|group| group_lines(group, ctx));
     let blocks: Vec<_> = groups.filter(|lines| !lines.is_empty()).collect();
-    let is_wide = room.width >= COLUMN_WIDTH * 2 + 2;
-    let mut columns = if is_wide {
-        split_in_two(blocks)
+    let is_wide = available_area(ctx).width >= COLUMN_WIDTH * 2 + 2;
+    let mut lines = if is_wide {
+        join_columns(split_in_two(blocks))
     } else {
-        vec![blocks.concat()]
+        blocks.concat()
     };
-    for column in &mut columns {
-        // Drop the blank line at the end.
-        column.pop();
+    // Drop the blank line at the end.
+    lines.pop();
+    TextContent {
+        title: match ctx.state.screen() {
+            MainScreen::Detail { .. } => "Keys: detail",
+            MainScreen::List => "Keys: list",
+        },
+        width: COLUMN_WIDTH * (1 + u16::from(is_wide)) + 2,
+        lines,
     }
-    let count = columns.iter().map(Vec::len).max().unwrap_or_default();
-    let width = u16::try_from(columns.len())
-        .unwrap_or(1)
-        .saturating_mul(COLUMN_WIDTH);
-    let dialog = ScrolledDialog::new(ctx, width + 2, count, scroll);
-    let right = dialog.title_right(ctx);
-    let title = match ctx.state.screen() {
-        MainScreen::Detail { .. } => "Keys: detail",
-        MainScreen::List => "Keys: list",
-    };
-    let mut painter = open_dialog(buffer, ctx, dialog.area, title, &right);
-    for (x, lines) in (0..).step_by(usize::from(COLUMN_WIDTH)).zip(&columns) {
-        draw_column(&mut painter, x, dialog.scroll, lines);
-    }
-    dialog.draw_result()
 }
 
-fn draw_column(painter: &mut Painter<'_>, x: u16, scroll: u16, lines: &[Line<'_>]) {
-    for (y, line) in (0..painter.height()).zip(lines.iter().skip(usize::from(scroll))) {
-        painter.line(x, y, line);
+/// Puts two columns side by side.
+fn join_columns([mut left, mut right]: [Vec<Line<'static>>; 2]) -> Vec<Line<'static>> {
+    let count = left.len().max(right.len());
+    left.resize(count, Line::default());
+    right.resize(count, Line::default());
+    for (left, right) in left.iter_mut().zip(right) {
+        let gap = usize::from(COLUMN_WIDTH).saturating_sub(left.width());
+        left.push_span(" ".repeat(gap));
+        left.extend(right);
     }
+    left
 }
 
 /// Distributes the groups over two columns of about equal height, in order.
-fn split_in_two(blocks: Vec<Vec<Line<'static>>>) -> Vec<Vec<Line<'static>>> {
+fn split_in_two(blocks: Vec<Vec<Line<'static>>>) -> [Vec<Line<'static>>; 2] {
     let total: usize = blocks.iter().map(Vec::len).sum();
     let (mut left, mut right) = (Vec::new(), Vec::new());
     for block in blocks {
@@ -78,20 +68,12 @@ fn split_in_two(blocks: Vec<Vec<Line<'static>>>) -> Vec<Vec<Line<'static>>> {
             right.extend(block);
         }
     }
-    vec![left, right]
-}
-
-/// Returns the context in which the help was opened.
-const fn help_context(ctx: &RenderContext<'_>) -> KeyContext {
-    match ctx.state.screen() {
-        MainScreen::List => KeyContext::List,
-        MainScreen::Detail { .. } => KeyContext::Detail,
-    }
+    [left, right]
 }
 
 /// Reports whether a binding applies to the current screen or to a dialog.
 fn is_relevant(binding: &Binding, ctx: &RenderContext<'_>) -> bool {
-    let here = help_context(ctx);
+    let here = ctx.state.screen().context();
     let applies = |context: &KeyContext| {
         *context == here || !matches!(context, KeyContext::List | KeyContext::Detail)
     };
@@ -100,10 +82,8 @@ fn is_relevant(binding: &Binding, ctx: &RenderContext<'_>) -> bool {
 
 /// Returns the lines of a group: name, keys, blank line. Empty if no binding is relevant.
 fn group_lines(group: KeyGroup, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::styled(
-        format!(" {}", group.name()),
-        ctx.style(Role::Title),
-    )];
+    let title = Span::styled(group.name(), ctx.style(Role::Title));
+    let mut lines = vec![Line::from(title)];
     let bindings = ctx
         .state
         .keymap()
@@ -123,7 +103,7 @@ fn group_lines(group: KeyGroup, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
             .iter()
             .map(|chord| ctx.theme.key_name(*chord))
             .collect();
-        let help = binding.help_in(help_context(ctx));
+        let help = binding.help_in(ctx.state.screen().context());
         lines.push(key_line(&keys.join(" "), help, ctx));
     }
     if lines.len() == 1 {
@@ -135,13 +115,9 @@ fn group_lines(group: KeyGroup, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
 
 /// Returns the line of the keys that select a tab or a page.
 fn tabs_line(ctx: &RenderContext<'_>) -> Line<'static> {
-    let names = match ctx.state.screen() {
-        MainScreen::List => Tab::ALL.map(Tab::title).to_vec(),
-        MainScreen::Detail { .. } => DetailPage::ALL.map(DetailPage::name).to_vec(),
-    };
-    let what = match ctx.state.screen() {
-        MainScreen::List => "tabs",
-        MainScreen::Detail { .. } => "pages",
+    let (what, names) = match ctx.state.screen() {
+        MainScreen::List => ("tabs", Tab::ALL.map(Tab::title).to_vec()),
+        MainScreen::Detail { .. } => ("pages", DetailPage::ALL.map(DetailPage::name).to_vec()),
     };
     let keys: Vec<_> = ctx
         .state
@@ -161,7 +137,7 @@ fn tabs_line(ctx: &RenderContext<'_>) -> Line<'static> {
 fn key_line(keys: &str, text: &str, ctx: &RenderContext<'_>) -> Line<'static> {
     let room = usize::from(COLUMN_WIDTH).saturating_sub(KEYS_WIDTH + 3);
     Line::from(vec![
-        Span::raw("  "),
+        Span::raw(" "),
         Span::styled(format::pad_end(keys, KEYS_WIDTH), ctx.style(Role::Key)),
         Span::styled(
             format::fit_end(text, room, ctx.ellipsis()).into_owned(),

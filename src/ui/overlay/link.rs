@@ -2,19 +2,14 @@
 //!
 //! Links start at the left edge without a frame, so that a mouse selects nothing but the link.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
-use super::available_area;
+use super::dialog::{available_area, draw_hints, framed_height, key_hints};
 use crate::{
-    app::{
-        keymap::{Action, KeyContext},
-        mouse::HitTarget,
-        state::ShownLinks,
-    },
+    app::{keymap::Action, mouse::HitTarget, state::ShownLinks},
     domain::text::CleanText,
     messages::{format, screen},
     ui::{
-        footer::KeyHint,
         painter::{FrameTitle, KeyboardFocus, Painter},
         render_context::RenderContext,
         theme::Role,
@@ -28,24 +23,37 @@ const MAX_REASON_LEN: usize = 400;
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, links: &ShownLinks) {
     let room = available_area(ctx);
     let width = usize::from(room.width);
-    let reason = CleanText::line(&links.reason, MAX_REASON_LEN);
-    let inner = width.saturating_sub(2);
-    let reason = format::wrap(reason.as_str(), inner, 3, ctx.ellipsis());
-    let copied = links.copied.as_deref().map_or_else(Vec::new, |text| {
+    let note = |text: &str, max_rows: usize, role: Role| {
         let text = CleanText::line(text, MAX_REASON_LEN);
-        format::wrap(text.as_str(), inner, 2, ctx.ellipsis())
-    });
+        let rows = format::wrap(
+            text.as_str(),
+            width.saturating_sub(2),
+            max_rows,
+            ctx.ellipsis(),
+        );
+        let style = ctx.style(role);
+        rows.into_iter()
+            .map(|row| Line::styled(format!(" {row}"), style))
+            .collect::<Vec<_>>()
+    };
+    let mut notes = note(&links.reason, 3, Role::Warn);
+    if let Some(copied) = &links.copied {
+        notes.extend(note(copied, 2, Role::Text));
+    }
+    notes.push(Line::default());
     let urls = links.urls.iter();
-    let rows: Vec<_> = urls
+    let mut content: Vec<_> = urls
         .flat_map(|url| format::break_anywhere(url.as_str(), width.max(1)))
+        .map(|row| Line::styled(row, ctx.style(Role::Text)))
         .collect();
-    let total = rows.len() + reason.len() + copied.len() + 5;
-    let is_tight = total > usize::from(room.height);
-    // The links take precedence: on a small screen reason, blank line and hint are dropped.
-    let content_height = if is_tight { rows.len() + 2 } else { total };
-    let height = u16::try_from(content_height)
-        .unwrap_or(u16::MAX)
-        .min(room.height);
+    // The links take precedence: on a small screen reason, blank lines and hint are dropped.
+    let has_notes = framed_height(notes.len() + content.len() + 2) <= room.height;
+    if has_notes {
+        content.splice(..0, notes);
+        content.extend([Line::default(), Line::default()]);
+    }
+    let full_height = framed_height(content.len());
+    let height = full_height.min(room.height);
     let area = Rect {
         y: room.y + (room.height - height) / 2,
         height,
@@ -55,43 +63,33 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, links: &ShownLi
     ctx.register(area, || HitTarget::Text);
     let mut painter = Painter::new(buffer, area);
     painter.clear();
-    let is_truncated = content_height > usize::from(height);
+    let title = match links.urls.len() {
+        1 => "Link",
+        _ => "Links",
+    };
+    let right = if full_height > height {
+        screen::ENLARGE_WINDOW
+    } else {
+        ""
+    };
+    let focus = KeyboardFocus::Focused;
     let frame_title = FrameTitle {
-        title: if links.urls.len() == 1 {
-            "Link"
-        } else {
-            "Links"
-        },
-        right: if is_truncated {
-            screen::ENLARGE_WINDOW
-        } else {
-            ""
-        },
-        focus: KeyboardFocus::Focused,
+        title,
+        right,
+        focus,
     };
     painter.rule(0, &frame_title, ctx.theme);
-    let mut y = 1;
-    if !is_tight {
-        for line in &reason {
-            painter.text(1, y, line, ctx.style(Role::Warn));
-            y += 1;
-        }
-        for line in &copied {
-            painter.text(1, y, line, ctx.style(Role::Text));
-            y += 1;
-        }
-        y += 1;
-    }
     let bottom = height.saturating_sub(1);
-    for (y, row) in (y..bottom).zip(&rows) {
-        painter.text(0, y, row, ctx.style(Role::Text));
+    for (y, line) in (1..bottom).zip(&content) {
+        painter.line(0, y, line);
     }
     let no_title = FrameTitle {
-        focus: KeyboardFocus::Focused,
+        focus,
         ..FrameTitle::default()
     };
     painter.rule(bottom, &no_title, ctx.theme);
-    if !is_tight && let Some(hint) = KeyHint::for_action(Action::Back, KeyContext::Link, ctx) {
-        hint.draw_at(&mut painter, 1, bottom.saturating_sub(1), ctx);
+    if has_notes {
+        let hints = key_hints(ctx, &[(Action::Back, "")]);
+        draw_hints(&mut painter, bottom.saturating_sub(1), hints, ctx);
     }
 }

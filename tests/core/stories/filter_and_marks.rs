@@ -135,7 +135,7 @@ fn a_filter_applies_while_typing() {
 fn a_filter_error_keeps_the_valid_part() {
     let mut state = state_with_filter("neon state:");
     let filter_error = |state: &State| match state.overlay() {
-        Some(Overlay::Filter(line)) => line.error().map(ToString::to_string),
+        Some(Overlay::Filter(line)) => line.error.as_ref().map(ToString::to_string),
         _ => panic!("the filter line is not open"),
     };
     assert_eq!(shown_rows(&state), "a1 a3");

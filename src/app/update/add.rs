@@ -1,0 +1,55 @@
+//! The add dialog: choosing among the ids found, and adding them to the list.
+
+use super::messages::{reject_if_read_only, reply};
+use crate::{
+    app::{
+        msg::Effect,
+        state::{AddDialog, Overlay, Severity, State},
+    },
+    domain::{
+        list_change::ListChange,
+        task::{Family, TaskId},
+        time::Now,
+    },
+    messages::ids,
+};
+
+pub(super) fn open(state: &mut State, now: Now) {
+    if !reject_if_read_only(state, now) {
+        state.overlay = Some(Overlay::Add(Box::default()));
+    }
+}
+
+pub(super) fn change_field(state: &mut State, change: fn(&mut AddDialog)) {
+    if let Some(Overlay::Add(dialog)) = &mut state.overlay {
+        change(dialog);
+    }
+}
+
+/// Adds the selected ids and closes the dialog; without any it explains why and stays open.
+pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if reject_if_read_only(state, now) {
+        return;
+    }
+    let Some(Overlay::Add(dialog)) = &state.overlay else {
+        return;
+    };
+    let label = dialog.label.clean_text();
+    let add = |task: &TaskId| ListChange::Add {
+        task: task.clone(),
+        family: Family::default(),
+        label: label.clone(),
+        at: now.wall,
+    };
+    let changes: Vec<_> = dialog.selected().map(add).collect();
+    if changes.is_empty() {
+        let reason = match (dialog.candidates.as_slice(), dialog.rejected.first()) {
+            ([], None) => ids::NO_ID_IN_DIALOG.to_owned(),
+            ([], Some(word)) => ids::not_task_id(word.as_str()),
+            ([..], _) => ids::NOTHING_SELECTED.to_owned(),
+        };
+        return reply(state, Severity::Warning, reason, now);
+    }
+    state.overlay = None;
+    effects.push(Effect::WriteChanges(changes));
+}
