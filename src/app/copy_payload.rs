@@ -88,42 +88,38 @@ impl CopyPayload {
 
     /// Collects the items of some tasks, one or more lines each; tasks without one are skipped.
     pub fn from_tasks(kind: CopyKind, tasks: &[&WatchedTask]) -> Result<Self, &'static str> {
+        let tasks_iter = tasks.iter().copied();
         let lines: Vec<&str> = match kind {
-            CopyKind::Id => tasks.iter().map(|watched| watched.id().as_str()).collect(),
-            CopyKind::Result => {
-                let videos = tasks
-                    .iter()
-                    .flat_map(|watched| watched.task.state().videos());
-                videos.map(VideoUrl::as_str).collect()
+            CopyKind::Id | CopyKind::Json | CopyKind::Curl => {
+                tasks_iter.map(|watched| watched.id().as_str()).collect()
             }
-            CopyKind::Input => {
-                let videos = tasks.iter().flat_map(|watched| watched.task.input_videos());
-                videos.map(VideoUrl::as_str).collect()
-            }
-            CopyKind::Prompt => tasks.iter().filter_map(|watched| prompt(watched)).collect(),
-            CopyKind::Json | CopyKind::Curl => return Self::exported(kind, tasks),
+            CopyKind::Result => tasks_iter
+                .flat_map(|watched| watched.task.state().videos())
+                .map(VideoUrl::as_str)
+                .collect(),
+            CopyKind::Input => tasks_iter
+                .flat_map(|watched| watched.task.input_videos())
+                .map(VideoUrl::as_str)
+                .collect(),
+            CopyKind::Prompt => tasks_iter.filter_map(prompt).collect(),
         };
         if lines.is_empty() {
             return Err(kind.missing_reason(tasks.len()));
         }
-        Ok(Self::text(kind.count_label(lines.len()), lines.join("\n")))
-    }
-
-    /// Returns tasks that the effect runner exports.
-    fn exported(kind: CopyKind, tasks: &[&WatchedTask]) -> Result<Self, &'static str> {
-        if tasks.is_empty() {
-            return Err(kind.missing_reason(tasks.len()));
-        }
-        let content = if kind == CopyKind::Json {
-            CopyContent::TasksAsJson(tasks.iter().map(|watched| (*watched).clone()).collect())
-        } else {
-            let id_and_family =
-                |watched: &&WatchedTask| (watched.id().clone(), watched.task.family());
-            CopyContent::TasksAsCurl(tasks.iter().map(id_and_family).collect())
-        };
+        let id_and_family = |watched: &&WatchedTask| (watched.id().clone(), watched.task.family());
         Ok(Self {
-            name: kind.count_label(tasks.len()),
-            content,
+            name: kind.count_label(lines.len()),
+            content: match kind {
+                CopyKind::Json => {
+                    CopyContent::TasksAsJson(tasks.iter().copied().cloned().collect())
+                }
+                CopyKind::Curl => {
+                    CopyContent::TasksAsCurl(tasks.iter().map(id_and_family).collect())
+                }
+                CopyKind::Id | CopyKind::Result | CopyKind::Input | CopyKind::Prompt => {
+                    CopyContent::Text(lines.join("\n"))
+                }
+            },
         })
     }
 }

@@ -10,7 +10,7 @@ pub use self::{
     action::{Action, KeyContext},
     chord::{ChordError, Key, KeyChord},
     remap::{KeyOverride, KeymapError, KeymapErrorKind},
-    table::{Binding, KeyGroup, footer},
+    table::{Binding, DETAIL_FOOTER, KeyGroup, LIST_FOOTER},
 };
 use self::{remap::apply_overrides, table::BINDINGS};
 
@@ -96,8 +96,11 @@ mod tests {
 
     #[test]
     fn every_footer_hint_has_a_key_and_a_label() {
-        for context in KeyContext::ALL {
-            for action in footer(context) {
+        for (context, footer) in [
+            (KeyContext::List, LIST_FOOTER),
+            (KeyContext::Detail, DETAIL_FOOTER),
+        ] {
+            for action in footer {
                 let (_, label) = Keymap::default().hint(*action, context).unwrap();
                 assert!(!label.is_empty(), "{action:?} in {context:?}");
             }

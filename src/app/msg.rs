@@ -95,12 +95,8 @@ pub enum Msg {
     Opened {
         task: TaskId,
         url: VideoUrl,
-        /// The reason why no browser could be started.
-        result: Result<(), String>,
-    },
-    FileOpened {
-        task: TaskId,
-        file: PathBuf,
+        /// The file opened instead of the link, or the reason why no browser could be started.
+        result: Result<Option<PathBuf>, String>,
     },
     Compared {
         task: TaskId,
@@ -171,7 +167,7 @@ pub enum Effect {
     /// Send a desktop notification or run a command; answered by [`Msg::Notified`].
     Notify(Notification),
     /// Open a video in the browser: the saved file if it still exists, else the cached input, else
-    /// the link. Answered by [`Msg::Opened`] or [`Msg::FileOpened`].
+    /// the link. Answered by [`Msg::Opened`].
     Open {
         task: TaskId,
         url: VideoUrl,

@@ -102,9 +102,6 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Opened { task, url, result } => {
             open::video_opened(state, &task, url, result, now, &mut effects);
         }
-        Msg::FileOpened { task, file } => {
-            open::file_opened(state, &task, &file, now, &mut effects);
-        }
         Msg::Compared { task, result } => open::comparison_shown(state, &task, result, now),
         Msg::DownloadProgressed { id, progress } => {
             download::download_progressed(state, id, progress);

@@ -86,7 +86,7 @@ fn take_start(text: &str, max_width: usize) -> String {
 }
 
 /// Returns the longest suffix of at most `max_width` cells.
-fn take_end(text: &str, max_width: usize) -> &str {
+pub fn take_end(text: &str, max_width: usize) -> &str {
     let mut room = max_width;
     let bytes: usize = text
         .graphemes(true)

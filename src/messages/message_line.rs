@@ -77,7 +77,6 @@ pub fn restore_list_file_hint(key: &str) -> String {
 // Tasks in general.
 
 pub const NO_TASK_SELECTED: &str = "No task selected.";
-pub const NO_LONGER_ON_LIST: &str = "The task is no longer on the list.";
 
 /// Returns "1 task" or "3 tasks".
 pub fn task_count(count: usize) -> String {

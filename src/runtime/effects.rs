@@ -310,11 +310,8 @@ impl EffectRunner {
         let open = move || {
             let saved = file.filter(|file| downloader.file_exists(file));
             let result = match saved.or_else(|| input_provider.cached_file(&url)) {
-                Some(file) => match opener.open_file(&file) {
-                    Ok(()) => return Msg::FileOpened { task, file },
-                    failed => failed,
-                },
-                None => opener.open(&url),
+                Some(file) => opener.open_file(&file).map(|()| Some(file)),
+                None => opener.open(&url).map(|()| None),
             };
             Msg::Opened { task, url, result }
         };

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     app::{
-        keymap::{self, Action, KeyContext},
+        keymap::{Action, DETAIL_FOOTER, KeyContext, LIST_FOOTER},
         mouse::HitTarget,
-        state::{FilterLine, Overlay},
+        state::{FilterLine, MainScreen, Overlay},
     },
     domain::{list_change::AccessMode, query},
     messages::format,
@@ -156,8 +156,13 @@ fn draw_hints(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
     } else {
         &[Action::Help, Action::Quit]
     };
-    let shown = keymap::footer(context).iter();
-    let shown = shown.filter(|action| !pinned.contains(action) && !is_unavailable(**action, ctx));
+    let shown = match ctx.state.screen() {
+        MainScreen::List => LIST_FOOTER,
+        MainScreen::Detail { .. } => DETAIL_FOOTER,
+    };
+    let shown = shown
+        .iter()
+        .filter(|action| !pinned.contains(action) && !is_unavailable(**action, ctx));
     let piece = |action: &Action, rank| {
         let hint = KeyHint::for_action(*action, context, ctx)?;
         Some(hint.into_piece(rank, ctx))

@@ -61,7 +61,7 @@ pub(super) fn draw(
         .unwrap_or_default();
     // One cell is for the cursor.
     let room = end.saturating_sub(start + 1);
-    let shown = fit_tail(before, usize::from(room));
+    let shown = format::take_end(before, usize::from(room));
     let hidden = before.len() - shown.len();
     let x = painter.text(start, y, shown, text);
     let x = if let Some(under) = after.graphemes(true).next() {
@@ -83,17 +83,4 @@ pub(super) fn draw(
         painter.style_cells(from, y, to.saturating_sub(from), style);
     }
     x
-}
-
-/// Returns the longest suffix of at most `max_width` cells.
-fn fit_tail(text: &str, max_width: usize) -> &str {
-    let mut text = text;
-    while format::width(text) > max_width {
-        let mut graphemes = text.graphemes(true);
-        if graphemes.next().is_none() {
-            break;
-        }
-        text = graphemes.as_str();
-    }
-    text
 }

@@ -28,13 +28,15 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) -> Option<DrawR
                 TextPage::Messages => messages::content(ctx),
                 TextPage::Diagnostics => diagnostics::content(ctx),
             };
-            result.max_scroll = text::draw(buffer, ctx, &content, *scroll);
+            result.max_scroll = text::draw(buffer, ctx, content, *scroll);
         }
         Overlay::Add(dialog) => add::draw(buffer, ctx, dialog),
         // The footer draws the filter line.
         Overlay::Filter(_) => return None,
         Overlay::Link(links) => link::draw(buffer, ctx, links),
-        Overlay::Confirm(confirm) => confirm::draw(buffer, ctx, confirm),
+        Overlay::Confirm(confirm) => {
+            text::draw(buffer, ctx, confirm::content(ctx, confirm), 0);
+        }
     }
     Some(result)
 }

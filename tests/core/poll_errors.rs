@@ -249,9 +249,13 @@ fn contradictions_of_a_final_state_are_only_counted() {
         let diagnostics = story.state.diagnostics();
         let counted: Vec<_> = diagnostics.anomalies().collect();
         assert_eq!(counted, [(Anomaly::Contradiction, count)]);
-        let last = diagnostics.last_unusual().expect("an unusual answer");
+        let last = diagnostics
+            .last_unusual
+            .as_ref()
+            .expect("an unusual answer");
         assert_eq!(last.task, id("a"));
         let kept = last
+            .notes
             .text
             .as_ref()
             .map(kietop::domain::text::CleanText::as_str);
@@ -263,7 +267,7 @@ fn contradictions_of_a_final_state_are_only_counted() {
     story.press(&["j", "r"]);
     story.answer("b", finished(&["https://ex.com/1.mp4"]));
     assert_eq!(story.state_name("b"), "succeeded");
-    assert_eq!(story.state.diagnostics().unusual_answers(), 5);
+    assert_eq!(story.state.diagnostics().unusual_answers, 5);
     // A matching answer does not count.
     story.advance(5 * SECOND);
     story.press(&["r"]);
@@ -271,7 +275,7 @@ fn contradictions_of_a_final_state_are_only_counted() {
     story.advance(5 * SECOND);
     story.press(&["r"]);
     story.answer("b", Err(PollError::TimedOut));
-    assert_eq!(story.state.diagnostics().unusual_answers(), 5);
+    assert_eq!(story.state.diagnostics().unusual_answers, 5);
 }
 
 /// Checks the selected task by hand, unless a check is in flight, and advances the time.
@@ -309,10 +313,13 @@ fn anomalies_are_counted_and_the_last_is_kept() {
         (Anomaly::UnknownFlag, 1),
     ];
     assert_eq!(counted, expected);
-    assert_eq!(diagnostics.unusual_answers(), 4);
-    let last = diagnostics.last_unusual().expect("an unusual answer");
+    assert_eq!(diagnostics.unusual_answers, 4);
+    let last = diagnostics
+        .last_unusual
+        .as_ref()
+        .expect("an unusual answer");
     assert_eq!(last.error.as_deref(), Some("invalid answer: x"));
-    assert_eq!(last.text, None);
+    assert_eq!(last.notes.text, None);
 }
 
 #[test]

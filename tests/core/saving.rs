@@ -1110,13 +1110,14 @@ fn saved_results_are_opened_from_disk() {
     saved.saved_results = SavedResults::from_stored([(1, "/v/a.mp4".into())], None, None);
     let (mut state, _) = start_with(vec![saved], |_| {});
     let opened = |state: &mut State| match press(state, &["o"]).pop() {
-        Some(Effect::Open { file, .. }) => file,
+        Some(Effect::Open { task, url, file }) => (task, url, file),
         other => panic!("{other:?}"),
     };
 
-    assert_eq!(opened(&mut state), Some("/v/a.mp4".into()));
-    let (task, file) = (id("a"), PathBuf::from("/v/a.mp4"));
-    let effects = update(&mut state, Msg::FileOpened { task, file }, now());
+    let (task, url, file) = opened(&mut state);
+    assert_eq!(file, Some("/v/a.mp4".into()));
+    let result = Ok(file);
+    let effects = update(&mut state, Msg::Opened { task, url, result }, now());
     assert_eq!(message(&state), "Opened the saved file (/v/a.mp4).");
     let expected = ListChange::Opened {
         task: id("a"),
@@ -1127,7 +1128,7 @@ fn saved_results_are_opened_from_disk() {
 
     let files = vec![(id("a"), "/v/a.mp4".into(), false)];
     update(&mut state, Msg::FilesChecked(files), now());
-    assert_eq!(opened(&mut state), None, "then its link");
+    assert_eq!(opened(&mut state).2, None, "then its link");
 }
 
 #[test]

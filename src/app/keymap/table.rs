@@ -260,66 +260,49 @@ impl Action {
     }
 }
 
-/// Returns the footer's actions in a context, the most useful first; the last one is dropped last
-/// in a narrow window.
-pub const fn footer(context: KeyContext) -> &'static [Action] {
-    match context {
-        KeyContext::List => &[
-            Action::Add,
-            Action::Remove,
-            Action::OpenResult,
-            Action::Save,
-            Action::CopyMenu,
-            Action::Filter,
-            Action::SortMenu,
-            Action::Mark,
-            Action::Refresh,
-            Action::Pause,
-            Action::Palette,
-            Action::Undo,
-            Action::OpenInput,
-            Action::Detail,
-            Action::EditLabel,
-            Action::MarkAll,
-            Action::RefreshAll,
-            Action::ReverseSort,
-            Action::Quit,
-            Action::Help,
-        ],
-        KeyContext::Detail => &[
-            Action::Back,
-            Action::NextTab,
-            Action::OpenResult,
-            Action::Save,
-            Action::CopyMenu,
-            Action::Raw,
-            Action::NextTask,
-            Action::OpenInput,
-            Action::Compare,
-            Action::EditLabel,
-            Action::Refresh,
-            Action::Remove,
-            Action::Pause,
-            Action::Quit,
-            Action::Help,
-        ],
-        KeyContext::Add => &[
-            Action::Accept,
-            Action::Toggle,
-            Action::NextField,
-            Action::Back,
-        ],
-        KeyContext::Pick
-        | KeyContext::Folder
-        | KeyContext::Filter
-        | KeyContext::Sort
-        | KeyContext::Confirm
-        | KeyContext::Copy
-        | KeyContext::Label
-        | KeyContext::Palette => &[Action::Accept, Action::Back],
-        KeyContext::Link | KeyContext::Help => &[Action::Back],
-    }
-}
+/// The footer's actions while the list is shown, the most useful first; the last one is dropped
+/// last in a narrow window.
+pub const LIST_FOOTER: &[Action] = &[
+    Action::Add,
+    Action::Remove,
+    Action::OpenResult,
+    Action::Save,
+    Action::CopyMenu,
+    Action::Filter,
+    Action::SortMenu,
+    Action::Mark,
+    Action::Refresh,
+    Action::Pause,
+    Action::Palette,
+    Action::Undo,
+    Action::OpenInput,
+    Action::Detail,
+    Action::EditLabel,
+    Action::MarkAll,
+    Action::RefreshAll,
+    Action::ReverseSort,
+    Action::Quit,
+    Action::Help,
+];
+
+/// The footer's actions on the full-screen details.
+pub const DETAIL_FOOTER: &[Action] = &[
+    Action::Back,
+    Action::NextTab,
+    Action::OpenResult,
+    Action::Save,
+    Action::CopyMenu,
+    Action::Raw,
+    Action::NextTask,
+    Action::OpenInput,
+    Action::Compare,
+    Action::EditLabel,
+    Action::Refresh,
+    Action::Remove,
+    Action::Pause,
+    Action::Quit,
+    Action::Help,
+];
 
 #[cfg(test)]
 mod tests {

@@ -14,9 +14,6 @@ use crate::domain::{
 /// Maximum length of the pasted text, in bytes; the rest is cut, and the dialog says so.
 const MAX_PASTE_LEN: usize = 4 * 1024 * 1024;
 
-/// Maximum length of a typed line, in bytes.
-const MAX_LINE_LEN: usize = 4096;
-
 /// An id found in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -39,12 +36,12 @@ pub enum AddField {
     Label,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AddDialog {
     pub ids: LineEditor,
     pub label: LineEditor,
-    pasted: String,
-    from_paste: Extracted,
+    pub pasted: String,
+    pub from_paste: Extracted,
     /// The ids found, in the order of the text.
     pub candidates: Vec<Candidate>,
     /// The first few lone words that are not ids.
@@ -57,24 +54,6 @@ pub struct AddDialog {
     pub field: AddField,
     /// Index of the current candidate.
     pub cursor: usize,
-}
-
-impl Default for AddDialog {
-    fn default() -> Self {
-        Self {
-            ids: LineEditor::new("", MAX_LINE_LEN),
-            label: LineEditor::new("", MAX_LABEL_LEN),
-            pasted: String::new(),
-            from_paste: Extracted::default(),
-            candidates: Vec::new(),
-            rejected: Vec::new(),
-            more_rejected: 0,
-            skipped: Skipped::default(),
-            is_truncated: false,
-            field: AddField::Ids,
-            cursor: 0,
-        }
-    }
 }
 
 impl AddDialog {
@@ -97,15 +76,6 @@ impl AddDialog {
             },
             ..Self::default()
         }
-    }
-
-    /// Returns the start of the pasted text if it contains no id.
-    pub const fn unmatched_paste(&self) -> Option<&CleanText> {
-        self.from_paste.beginning.as_ref()
-    }
-
-    pub const fn has_pasted(&self) -> bool {
-        !self.pasted.is_empty()
     }
 
     pub fn selected(&self) -> impl Iterator<Item = &TaskId> {

@@ -11,7 +11,6 @@ use crate::domain::{
     poll_result::{PollError, PollResult},
     response_notes::{Anomaly, ResponseNotes},
     task::TaskId,
-    text::CleanText,
 };
 
 const MAX_CLOCK_SAMPLES: usize = 8;
@@ -24,19 +23,16 @@ const MIN_CLOCK_SAMPLES: usize = 3;
 pub struct UnusualAnswer {
     pub at: Timestamp,
     pub task: TaskId,
-    /// Never empty.
-    pub anomalies: Vec<Anomaly>,
+    pub notes: ResponseNotes,
     /// The message of the error, if the answer was one.
     pub error: Option<String>,
-    /// The start of the answer, if it had a body.
-    pub text: Option<CleanText>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     counts: [u32; Anomaly::ALL.len()],
-    answers: u32,
-    last_unusual: Option<Box<UnusualAnswer>>,
+    pub unusual_answers: u32,
+    pub last_unusual: Option<Box<UnusualAnswer>>,
     clock_gaps: VecDeque<SignedDuration>,
 }
 
@@ -59,14 +55,6 @@ impl Diagnostics {
         counts.filter(|(_, count)| *count > 0)
     }
 
-    pub const fn unusual_answers(&self) -> u32 {
-        self.answers
-    }
-
-    pub fn last_unusual(&self) -> Option<&UnusualAnswer> {
-        self.last_unusual.as_deref()
-    }
-
     /// Adds the clock difference measured with one answer.
     pub(in crate::app) fn add_clock_sample(&mut self, gap: SignedDuration) {
         if self.clock_gaps.len() >= MAX_CLOCK_SAMPLES {
@@ -83,24 +71,18 @@ impl Diagnostics {
         answer: &PollResult,
         at: Timestamp,
     ) {
-        let ResponseNotes {
-            date: _,
-            anomalies,
-            text,
-        } = notes;
-        if anomalies.is_empty() {
+        if notes.anomalies.is_empty() {
             return;
         }
-        self.answers = self.answers.saturating_add(1);
+        self.unusual_answers = self.unusual_answers.saturating_add(1);
         for (anomaly, count) in Anomaly::ALL.into_iter().zip(&mut self.counts) {
-            *count = count.saturating_add(u32::from(anomalies.contains(&anomaly)));
+            *count = count.saturating_add(u32::from(notes.anomalies.contains(&anomaly)));
         }
         self.last_unusual = Some(Box::new(UnusualAnswer {
             at,
             task: task.clone(),
-            anomalies,
+            notes,
             error: answer.as_ref().err().map(PollError::message),
-            text,
         }));
     }
 }

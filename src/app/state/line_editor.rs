@@ -4,7 +4,10 @@ use tui_input::{Input, InputRequest};
 
 use crate::{
     app::keymap::{Key, KeyChord},
-    domain::text::{self, CleanText},
+    domain::{
+        text::{self, CleanText},
+        watched_task::MAX_LABEL_LEN,
+    },
 };
 
 #[derive(Debug, Clone)]
@@ -12,6 +15,12 @@ pub struct LineEditor {
     input: Input,
     /// Maximum length of the text, in bytes.
     max_len: usize,
+}
+
+impl Default for LineEditor {
+    fn default() -> Self {
+        Self::new("", 4096)
+    }
 }
 
 impl LineEditor {
@@ -31,10 +40,10 @@ impl LineEditor {
         self.input.cursor()
     }
 
-    /// Returns the sanitised text; `None` if it is empty.
-    pub fn clean_text(&self) -> Option<CleanText> {
-        let text = CleanText::line(self.text(), self.max_len);
-        (!text.is_empty()).then_some(text)
+    /// Returns the text as a label; `None` if it is empty.
+    pub fn label(&self) -> Option<CleanText> {
+        let label = CleanText::line(self.text(), MAX_LABEL_LEN);
+        (!label.is_empty()).then_some(label)
     }
 
     /// Types the character of a key, or edits the line; reports whether the key does one of them.

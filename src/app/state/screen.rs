@@ -56,10 +56,7 @@ impl DetailPage {
     /// Returns the previous page, cyclically.
     #[must_use]
     pub const fn previous(self) -> Self {
-        match self {
-            Self::Info => Self::Json,
-            Self::Journal => Self::Info,
-            Self::Json => Self::Journal,
-        }
+        // There are three pages: two steps forward are one step back.
+        self.next().next()
     }
 }

@@ -1,6 +1,6 @@
 //! The add dialog: choosing among the ids found, and adding them to the list.
 
-use super::messages::{reject_if_read_only, reply};
+use super::{messages::{reject_if_read_only, reply}, store};
 use crate::{
     app::{
         msg::Effect,
@@ -13,12 +13,6 @@ use crate::{
     },
     messages::ids,
 };
-
-pub(super) fn open(state: &mut State, now: Now) {
-    if !reject_if_read_only(state, now) {
-        state.overlay = Some(Overlay::Add(Box::default()));
-    }
-}
 
 pub(super) fn change_field(state: &mut State, change: fn(&mut AddDialog)) {
     if let Some(Overlay::Add(dialog)) = &mut state.overlay {
@@ -34,7 +28,7 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let Some(Overlay::Add(dialog)) = &state.overlay else {
         return;
     };
-    let label = dialog.label.clean_text();
+    let label = dialog.label.label();
     let add = |task: &TaskId| ListChange::Add {
         task: task.clone(),
         family: Family::default(),
@@ -51,5 +45,5 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         return reply(state, Severity::Warning, reason, now);
     }
     state.overlay = None;
-    effects.push(Effect::WriteChanges(changes));
+    store::write(state, changes, effects);
 }

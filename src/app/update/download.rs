@@ -6,9 +6,7 @@ use std::{
 };
 
 use super::{
-    messages::{
-        explain_missing_result, key_hint, quoted_title, reject_if_read_only, reply, show_result,
-    },
+    messages::{explain_missing_result, key_hint, quoted_title, reply, show_result},
     selection, store,
 };
 use crate::{
@@ -55,9 +53,6 @@ pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect
     if tasks.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
     }
-    if reject_if_read_only(state, now) {
-        return;
-    }
     if tasks
         .iter()
         .all(|task| state.downloads.progress(task).is_some())
@@ -88,9 +83,6 @@ pub(super) fn choose_folder(state: &mut State, now: Now) {
     let mut tasks = targets(state);
     if tasks.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
-    }
-    if reject_if_read_only(state, now) {
-        return;
     }
     let why = tasks
         .first()

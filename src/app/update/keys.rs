@@ -96,6 +96,9 @@ pub(super) fn act(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
+    if action.needs_write_access() && messages::reject_if_read_only(state, now) {
+        return;
+    }
     match action {
         Action::Quit if chord == KeyChord::char('q') && state.raw_opened_from().is_some() => {
             marks::step_back(state, now);
@@ -120,15 +123,15 @@ pub(super) fn act(
         Action::HalfUp => move_by(state, -(selection::page(state) / 2).max(1)),
         Action::First => move_by(state, isize::MIN),
         Action::Last => move_by(state, isize::MAX),
-        Action::NextTab => switch_tab(state, Direction::Next, now),
-        Action::PreviousTab => switch_tab(state, Direction::Previous, now),
+        Action::NextTab => switch_tab(state, Tab::next, DetailPage::next, now),
+        Action::PreviousTab => switch_tab(state, Tab::previous, DetailPage::previous, now),
         Action::ShowTab(tab) => show_tab(state, tab, now),
         Action::Detail => show_detail(state, now),
         Action::NextTask => show_adjacent_task(state, Direction::Next, now),
         Action::PreviousTask => show_adjacent_task(state, Direction::Previous, now),
         Action::Back if context == KeyContext::Filter => filter::clear_filter(state, now),
         Action::Back => marks::step_back(state, now),
-        Action::Add => add::open(state, now),
+        Action::Add => state.overlay = Some(Overlay::Add(Box::default())),
         Action::Remove => remove::remove_targets(state, now, effects),
         Action::Undo => remove::undo(state, now, effects),
         Action::Mark => marks::toggle_mark(state, now),
@@ -279,24 +282,20 @@ enum Direction {
     Previous,
 }
 
-/// Switches to the adjacent tab of the list, or page of the details.
-fn switch_tab(state: &mut State, direction: Direction, now: Now) {
+/// Switches to another tab of the list, or page of the details.
+fn switch_tab(
+    state: &mut State,
+    next_tab: fn(Tab) -> Tab,
+    next_page: fn(DetailPage) -> DetailPage,
+    now: Now,
+) {
     match &mut state.screen {
         MainScreen::Detail { page, scroll } => {
             state.raw_opened_from = None;
             *scroll = 0;
-            *page = match direction {
-                Direction::Next => page.next(),
-                Direction::Previous => page.previous(),
-            };
+            *page = next_page(*page);
         }
-        MainScreen::List => {
-            let tab: Tab = match direction {
-                Direction::Next => state.tab().next(),
-                Direction::Previous => state.tab().previous(),
-            };
-            selection::show_tab(state, tab, now);
-        }
+        MainScreen::List => selection::show_tab(state, next_tab(state.tab()), now),
     }
 }
 

@@ -21,9 +21,6 @@ use crate::{
 
 /// Opens the editor for the target tasks, with their common label.
 pub(super) fn open_editor(state: &mut State, now: Now) {
-    if reject_if_read_only(state, now) {
-        return;
-    }
     let targets = state.targets();
     if targets.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_TO_LABEL, now);
@@ -66,7 +63,7 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let Some(Overlay::Line(dialog)) = &state.overlay else {
         return;
     };
-    let label = dialog.line.clean_text();
+    let label = dialog.line.label();
     let change = |task: &TaskId| ListChange::Label {
         task: task.clone(),
         at: now.wall,
@@ -93,9 +90,6 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
 
 /// Turns notifications of the target tasks off, or on if they are off for all of them.
 pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if reject_if_read_only(state, now) {
-        return;
-    }
     let targets = state.targets();
     if targets.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
@@ -169,24 +163,15 @@ fn apply_labels(state: &mut State, changes: &[&ListChange], now: Now) -> Labels 
     let mut before = Labels::new();
     selection::with_stable_selection(state, now, |rows| {
         for change in changes {
-            rows.update(change.task(), |watched| match change {
-                ListChange::Label { task, label, .. } => {
+            rows.update(change.task(), |watched| {
+                if let ListChange::Label { task, label, .. } = change {
                     let old = std::mem::replace(&mut watched.label, label.clone());
                     if old != *label {
                         before.push((task.clone(), old));
                     }
+                } else if let ListChange::SetNotify { notify, .. } = change {
+                    watched.notify = *notify;
                 }
-                ListChange::SetNotify { notify, .. } => watched.notify = *notify,
-                ListChange::Add { .. }
-                | ListChange::Remove { .. }
-                | ListChange::Restore { .. }
-                | ListChange::Observed { .. }
-                | ListChange::CheckFailed { .. }
-                | ListChange::Opened { .. }
-                | ListChange::SaveBegun { .. }
-                | ListChange::Saved { .. }
-                | ListChange::SaveFailed { .. }
-                | ListChange::ExpiryWarned { .. } => {}
             });
         }
     });

@@ -1,7 +1,7 @@
 //! Opening videos in the browser: one, a choice of several, or a comparison; and the links for
 //! which no browser could be started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     messages::{explain_missing_result, key_hint, quoted_title, reply},
@@ -165,36 +165,31 @@ pub(super) fn comparison_shown(
     reply(state, severity, text, now);
 }
 
-/// Reports that the browser was started. If none could be, shows the link once all pending opens
+/// Reports what was opened. If no browser could be started, shows the link once all pending opens
 /// have completed.
 pub(super) fn video_opened(
     state: &mut State,
     task: &TaskId,
     url: VideoUrl,
-    result: Result<(), String>,
+    result: Result<Option<PathBuf>, String>,
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
     match result {
-        Ok(()) => {
+        Ok(Some(file)) => {
+            let text = message_line::opened_file(&state.settings.display_path(&file));
+            record_opened(state, task, &text, &file.to_string_lossy(), now, effects);
+        }
+        Ok(None) => {
             let text = message_line::opened_in_browser(url.host());
             record_opened(state, task, &text, url.as_str(), now, effects);
         }
         Err(reason) => state.pending_opens.failed.push((url, reason)),
     }
-    finish_open(state, now, effects);
-}
-
-pub(super) fn file_opened(
-    state: &mut State,
-    task: &TaskId,
-    file: &Path,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
-    let text = message_line::opened_file(&state.settings.display_path(file));
-    record_opened(state, task, &text, &file.to_string_lossy(), now, effects);
-    finish_open(state, now, effects);
+    state.pending_opens.waiting = state.pending_opens.waiting.saturating_sub(1);
+    if state.pending_opens.waiting == 0 {
+        show_links(state, now, effects);
+    }
 }
 
 /// Reports an opened video and writes it to the list.
@@ -217,14 +212,6 @@ fn record_opened(
         };
         store::write(state, vec![change], effects);
         selection::invalidate_journal(state, task);
-    }
-}
-
-/// Counts one pending open as completed; after the last one shows the links that failed.
-fn finish_open(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    state.pending_opens.waiting = state.pending_opens.waiting.saturating_sub(1);
-    if state.pending_opens.waiting == 0 {
-        show_links(state, now, effects);
     }
 }
 

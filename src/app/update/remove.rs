@@ -1,9 +1,6 @@
 //! Removing tasks, and undoing the last removal or label change as a whole.
 
-use super::{
-    messages::{reject_if_read_only, reply},
-    selection, store,
-};
+use super::{messages::reply, selection, store};
 use crate::{
     app::{
         msg::Effect,
@@ -15,9 +12,6 @@ use crate::{
 
 /// Removes the target task; asks first for several tasks or a hidden one.
 pub(super) fn remove_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if reject_if_read_only(state, now) {
-        return;
-    }
     let targets = state.targets();
     let has_targets = !targets.is_empty();
     let tasks: Vec<_> = targets
@@ -59,9 +53,6 @@ pub(super) fn remove_tasks(
 /// Undoes the last change: a removal, also of an earlier run, or labels. Writes still in flight
 /// count too, since writes keep their order.
 pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if reject_if_read_only(state, now) {
-        return;
-    }
     let at = now.wall;
     let changes = match state.undo_stack.pop() {
         Some(UndoStep::Removal(tasks)) => {

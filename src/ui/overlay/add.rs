@@ -15,11 +15,7 @@ use crate::{
         mouse::HitTarget,
         state::{AddDialog, AddField, Candidate},
     },
-    domain::{
-        id_extract::{Certainty, Skipped},
-        task::TaskId,
-        text::CleanText,
-    },
+    domain::{id_extract::Certainty, text::CleanText},
     messages::{format, screen},
     ui::{
         footer::KeyHint, line_editor::draw_field, painter::Painter, render_context::RenderContext,
@@ -88,16 +84,8 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, dialog: &AddDia
             AddPart::Text(line) => drop(painter.line(1, y, line)),
             AddPart::Ids => {
                 let has_focus = dialog.field == AddField::Ids;
-                let placeholder = "type or paste ids";
-                draw_field(
-                    &mut painter,
-                    y,
-                    "ids: ",
-                    &dialog.ids,
-                    has_focus,
-                    placeholder,
-                    ctx,
-                );
+                let (line, hint) = (&dialog.ids, "type or paste ids");
+                draw_field(&mut painter, y, "ids: ", line, has_focus, hint, ctx);
             }
             AddPart::Label => {
                 let has_focus = dialog.field == AddField::Label;
@@ -121,76 +109,61 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, dialog: &AddDia
 /// the highest rank are dropped.
 fn parts(ctx: &RenderContext<'_>, dialog: &AddDialog, width: usize) -> Vec<(u8, AddPart)> {
     let room = width.saturating_sub(4);
-    let text = |text: &str, role| {
-        let text = format::fit_end(text, room, ctx.ellipsis()).into_owned();
+    let text = |text: String, role| {
+        let text = format::fit_end(&text, room, ctx.ellipsis()).into_owned();
         AddPart::Text(Line::styled(text, ctx.style(role)))
     };
-    let blank = || AddPart::Text(Line::default());
     let has_candidates = !dialog.candidates.is_empty();
     let is_untyped = !has_candidates && dialog.ids.text().is_empty();
-    let unmatched = dialog.unmatched_paste().filter(|_| is_untyped);
-    let has_rejected = !dialog.rejected.is_empty() && unmatched.is_none();
-    let suggestion = ctx.state.settings().suggestions.first();
-    let suggestion = suggestion.filter(|_| is_untyped && !has_rejected && unmatched.is_none());
-    let heading = if dialog.has_pasted() {
-        "found in the pasted text:"
-    } else {
+    let heading = if dialog.pasted.is_empty() {
         "found:"
+    } else {
+        "found in the pasted text:"
     };
     let has_context_column = width >= usize::from(CONTEXT_COLUMN + MIN_CONTEXT_WIDTH + 3);
     let current = dialog.candidates.get(dialog.cursor);
     let context = current
-        .map(|candidate| candidate.context.as_str())
-        .filter(|context| !context.is_empty() && !has_context_column);
-    let has_skipped = dialog.skipped != Skipped::default();
+        .filter(|candidate| !candidate.context.is_empty() && !has_context_column)
+        .map(|candidate| format!("     {}", candidate.context));
+    let unmatched = dialog.from_paste.beginning.as_ref().filter(|_| is_untyped);
+    let no_id = unmatched.map(|start| format!("No task id in the pasted text: {start}"));
+    let has_rejected = !dialog.rejected.is_empty() && unmatched.is_none();
+    let rejected = has_rejected.then(|| rejected_text(dialog, room));
+    let skipped = format::skipped_values(dialog.skipped).join(", ");
+    let skipped = (!skipped.is_empty()).then(|| format!("skipped: {skipped}"));
+    let is_blank = is_untyped && rejected.is_none() && unmatched.is_none();
+    let suggestion = ctx.state.settings().suggestions.first();
+    let suggestion = suggestion.filter(|_| is_blank).map(|id| {
+        AddPart::Text(Line::from(vec![
+            Span::styled("try: ", ctx.style(Role::Muted)),
+            Span::styled(id.to_string(), ctx.style(Role::Text)),
+        ]))
+    });
+    let truncated = dialog
+        .is_truncated
+        .then(|| screen::PASTE_TRUNCATED.to_owned());
     let parts = [
         (0, Some(AddPart::Ids)),
-        (7, suggestion.map(|id| suggestion_line(ctx, id))),
-        (10, Some(blank())),
-        (8, has_candidates.then(|| text(heading, Role::Muted))),
+        (7, suggestion),
+        (10, Some(AddPart::Text(Line::default()))),
+        (
+            8,
+            has_candidates.then(|| text(heading.to_owned(), Role::Muted)),
+        ),
         (1, has_candidates.then_some(AddPart::Candidates)),
-        (
-            9,
-            context.map(|context| text(&format!("     {context}"), Role::Muted)),
-        ),
-        (
-            3,
-            unmatched.map(|start| {
-                text(
-                    &format!("No task id in the pasted text: {start}"),
-                    Role::Warn,
-                )
-            }),
-        ),
-        (
-            4,
-            has_rejected.then(|| text(&rejected_text(dialog, room), Role::Warn)),
-        ),
-        (
-            5,
-            has_skipped.then(|| text(&skipped_text(dialog), Role::Muted)),
-        ),
-        (
-            6,
-            dialog
-                .is_truncated
-                .then(|| text(screen::PASTE_TRUNCATED, Role::Warn)),
-        ),
+        (9, context.map(|context| text(context, Role::Muted))),
+        (3, no_id.map(|no_id| text(no_id, Role::Warn))),
+        (4, rejected.map(|words| text(words, Role::Warn))),
+        (5, skipped.map(|skipped| text(skipped, Role::Muted))),
+        (6, truncated.map(|truncated| text(truncated, Role::Warn))),
         (0, Some(AddPart::Label)),
-        (11, Some(blank())),
+        (11, Some(AddPart::Text(Line::default()))),
         (2, Some(AddPart::Hints)),
     ];
     let parts = parts.into_iter();
     parts
         .filter_map(|(rank, part)| Some((rank, part?)))
         .collect()
-}
-
-fn suggestion_line(ctx: &RenderContext<'_>, id: &TaskId) -> AddPart {
-    AddPart::Text(Line::from(vec![
-        Span::styled("try: ", ctx.style(Role::Muted)),
-        Span::styled(id.to_string(), ctx.style(Role::Text)),
-    ]))
 }
 
 fn hints(ctx: &RenderContext<'_>, dialog: &AddDialog) -> Vec<KeyHint> {
@@ -204,13 +177,6 @@ fn hints(ctx: &RenderContext<'_>, dialog: &AddDialog) -> Vec<KeyHint> {
     }
     actions.extend([(Action::NextField, ""), (Action::Back, "cancel")]);
     key_hints(ctx, &actions)
-}
-
-fn skipped_text(dialog: &AddDialog) -> String {
-    format!(
-        "skipped: {}",
-        format::skipped_values(dialog.skipped).join(", ")
-    )
 }
 
 /// Lists the words that are not ids, as many as fit, and counts the rest.
@@ -243,16 +209,17 @@ fn draw_candidate(
     };
     ctx.register(painter.row_area(y), || HitTarget::DialogLine(at));
     let is_current = dialog.field == AddField::Found && dialog.cursor == at;
-    let (mark, word, role) = match (candidate.is_watched, candidate.is_selected) {
-        (true, _) => ("[ ]", "already added", Role::Muted),
-        (false, true) => ("[x]", "new", Role::Ok),
-        (false, false) if candidate.certainty == Certainty::Suspicious => {
-            ("[ ]", "unusual", Role::Warn)
-        }
-        (false, false) if candidate.certainty == Certainty::Unnamed => {
-            ("[ ]", "uncertain", Role::Warn)
-        }
-        (false, false) => ("[ ]", "not selected", Role::Muted),
+    let (word, role) = match candidate.certainty {
+        _ if candidate.is_watched => ("already added", Role::Muted),
+        _ if candidate.is_selected => ("new", Role::Ok),
+        Certainty::Suspicious => ("unusual", Role::Warn),
+        Certainty::Unnamed => ("uncertain", Role::Warn),
+        Certainty::Certain => ("not selected", Role::Muted),
+    };
+    let (mark, id_role) = if candidate.is_selected {
+        ("[x]", Role::Text)
+    } else {
+        ("[ ]", Role::Muted)
     };
     let style = |role| ctx.style(if is_current { Role::Selected } else { role });
     if is_current {
@@ -262,16 +229,9 @@ fn draw_candidate(
     let x = painter.text(2, y, mark, style(Role::Text)) + 1;
     // On a narrow screen the checkbox is enough, so that the id keeps both ends.
     let has_word = painter.width() >= 36;
-    let room = painter
-        .width()
-        .min(CONTEXT_COLUMN)
-        .saturating_sub(x + if has_word { 19 } else { 1 });
+    let end = painter.width().min(CONTEXT_COLUMN);
+    let room = end.saturating_sub(x + if has_word { 19 } else { 1 });
     let id = format::fit_middle(candidate.id.as_str(), usize::from(room), ctx.ellipsis());
-    let id_role = if candidate.is_selected {
-        Role::Text
-    } else {
-        Role::Muted
-    };
     let x = painter.text(x, y, &id, style(id_role));
     if has_word {
         painter.text(x + 2, y, word, style(role));

@@ -1,8 +1,11 @@
 //! The confirmation before an action on several tasks.
 
-use ratatui::buffer::Buffer;
+use ratatui::text::Line;
 
-use super::dialog::{centred_area, draw_hints, framed_height, key_hints, open_dialog};
+use super::{
+    dialog::{available_area, key_hints},
+    text::TextContent,
+};
 use crate::{
     app::{keymap::Action, state::Confirm},
     domain::task::TaskId,
@@ -16,8 +19,8 @@ const WIDTH: u16 = 61;
 /// The maximum number of listed tasks.
 const MAX_NAMED: usize = 5;
 
-/// Draws the question with the titles of the first affected tasks.
-pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, confirm: &Confirm) {
+/// Returns the question with the titles of the first affected tasks.
+pub(super) fn content(ctx: &RenderContext<'_>, confirm: &Confirm) -> TextContent {
     let (question, note, verb, tasks) = match confirm {
         Confirm::Remove { tasks, hidden } => (
             screen::confirm_remove(tasks.len()),
@@ -41,23 +44,21 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, confirm: &Confi
             videos.iter().map(|(task, _)| task).collect(),
         ),
     };
-    let note_line = (!note.is_empty()).then_some((1, note, Role::Warn));
+    let room = usize::from(WIDTH.min(available_area(ctx).width).saturating_sub(5));
+    let line = |lead: &str, text: &str, role| {
+        let text = format::fit_end(text, room, ctx.ellipsis());
+        Line::styled(format!("{lead}{text}"), ctx.style(role))
+    };
+    let note = (!note.is_empty()).then(|| line("", &note, Role::Warn));
     let titles = task_titles(ctx, &tasks).into_iter();
-    let lines: Vec<_> = note_line
-        .into_iter()
-        .chain(titles.map(|title| (2, title, Role::Text)))
-        .collect();
-    let area = centred_area(ctx, WIDTH, framed_height(lines.len() + 2));
-    let mut painter = open_dialog(buffer, ctx, area, &question, "");
-    let room = usize::from(painter.width().saturating_sub(3));
-    let last = painter.height().saturating_sub(1);
-    for (y, (x, text, role)) in (0..last).zip(lines) {
-        let text = format::fit_end(&text, room, ctx.ellipsis());
-        painter.text(x, y, &text, ctx.style(role));
-    }
+    let titles = titles.map(|title| line(" ", &title, Role::Text));
     let accept = format!("yes, {verb} {}", tasks.len());
-    let hints = key_hints(ctx, &[(Action::Accept, &accept), (Action::Back, "")]);
-    draw_hints(&mut painter, last, hints, ctx);
+    TextContent {
+        title: question,
+        width: WIDTH,
+        lines: note.into_iter().chain(titles).collect(),
+        hints: key_hints(ctx, &[(Action::Accept, &accept), (Action::Back, "")]),
+    }
 }
 
 /// Returns the titles of the first tasks and the number of further ones.

@@ -33,19 +33,20 @@ pub(super) fn content(ctx: &RenderContext<'_>) -> TextContent {
     };
     let (clock, role) = clock_text(ctx);
     text.field("Clock", &clock, role);
-    let count = screen::unusual_answers(diagnostics.unusual_answers());
+    let count = screen::unusual_answers(diagnostics.unusual_answers);
     text.paragraph(&count, Role::Text);
     for (anomaly, count) in diagnostics.anomalies() {
         text.field(&format!("{count:>7}"), anomaly.description(), Role::Text);
     }
-    if let Some(last) = diagnostics.last_unusual() {
+    if let Some(last) = &diagnostics.last_unusual {
         text.lines.push(Line::default());
         text.unusual_answer(last);
     }
     TextContent {
-        title: "Diagnostics",
+        title: "Diagnostics".to_owned(),
         width,
         lines: text.lines,
+        hints: Vec::new(),
     }
 }
 
@@ -106,17 +107,14 @@ impl DiagnosticsText<'_> {
         let zone = &self.ctx.state.settings().time_zone;
         let at = format::date_time(answer.at, self.ctx.now, zone);
         self.paragraph(&format!("Last: {at}, task {}", answer.task), Role::Title);
-        let words: Vec<_> = answer
-            .anomalies
-            .iter()
-            .map(|anomaly| anomaly.description())
-            .collect();
+        let anomalies = answer.notes.anomalies.iter();
+        let words: Vec<_> = anomalies.map(|anomaly| anomaly.description()).collect();
         let words = format::capitalised(&words.join(", "));
         self.paragraph(&format!("{words}."), Role::Warn);
         if let Some(error) = &answer.error {
             self.paragraph(&format!("{}.", format::capitalised(error)), Role::Text);
         }
-        let Some(text) = &answer.text else {
+        let Some(text) = &answer.notes.text else {
             return self.paragraph(screen::ANSWER_NOT_KEPT, Role::Muted);
         };
         for line in text.as_str().split('\n') {

@@ -37,9 +37,11 @@ pub(super) fn content(ctx: &RenderContext<'_>) -> TextContent {
         title: match ctx.state.screen() {
             MainScreen::Detail { .. } => "Keys: detail",
             MainScreen::List => "Keys: list",
-        },
+        }
+        .to_owned(),
         width: COLUMN_WIDTH * (1 + u16::from(is_wide)) + 2,
         lines,
+        hints: Vec::new(),
     }
 }
 

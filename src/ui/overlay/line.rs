@@ -29,7 +29,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, dialog: &LineDi
         ctx,
     );
     let [accept, accept_empty] = dialog.accept_words;
-    let accept = match dialog.line.clean_text() {
+    let accept = match dialog.line.label() {
         Some(_) => accept,
         None => accept_empty,
     };

@@ -33,8 +33,9 @@ pub(super) fn content(ctx: &RenderContext<'_>) -> TextContent {
         }
     }
     TextContent {
-        title: "Messages",
+        title: "Messages".to_owned(),
         width,
         lines,
+        hints: Vec::new(),
     }
 }

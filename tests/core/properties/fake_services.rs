@@ -292,13 +292,10 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
             };
             support::answered(request, result)
         }
-        Effect::Open { task, url, file } => match file {
-            Some(file) if is_success => Msg::FileOpened { task, file },
-            Some(_) | None => Msg::Opened {
-                task,
-                url,
-                result: result(),
-            },
+        Effect::Open { task, url, file } => Msg::Opened {
+            task,
+            url,
+            result: result().map(|()| file),
         },
         Effect::ShowComparison(comparison) => Msg::Compared {
             task: comparison.task,
