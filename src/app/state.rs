@@ -279,6 +279,11 @@ impl State {
         targets
     }
 
+    pub fn target_ids(&self) -> Vec<TaskId> {
+        let targets = self.targets().into_iter();
+        targets.map(|watched| watched.id().clone()).collect()
+    }
+
     /// Returns the number of marked tasks that the tab or the filter hides.
     pub fn hidden_marks(&self) -> usize {
         let shown = self.shown().iter().filter(|id| self.marks.has(id)).count();

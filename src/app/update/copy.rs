@@ -39,7 +39,7 @@ pub(super) fn open_menu(state: &mut State, now: Now) {
         title: "Copy".to_owned(),
         note: Some(messages::of_several_tasks(targets.len())),
         accept_word: "copy",
-        tasks: targets.iter().map(|watched| watched.id().clone()).collect(),
+        tasks: state.target_ids(),
         is_numbered: false,
         min_width: 52,
         key_width: 1,

@@ -49,7 +49,7 @@ const MAX_FOLDER_LEN: usize = 1024;
 /// Saves the results of the target tasks; while they are being saved, shows the progress and then
 /// stops.
 pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let tasks = targets(state);
+    let tasks = state.target_ids();
     if tasks.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
     }
@@ -74,13 +74,8 @@ pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect
     start_all(state, &tasks, &folder, now, effects);
 }
 
-fn targets(state: &State) -> Vec<TaskId> {
-    let targets = state.targets().into_iter();
-    targets.map(|watched| watched.id().clone()).collect()
-}
-
 pub(super) fn choose_folder(state: &mut State, now: Now) {
-    let mut tasks = targets(state);
+    let mut tasks = state.target_ids();
     if tasks.is_empty() {
         return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
     }

@@ -15,7 +15,12 @@ use crate::{
             MenuChoice, Overlay, Severity, State, TextPage, VideoKind,
         },
     },
-    domain::{schedule::PollState, status::Tab, time::Now, watched_task::WatchedTask},
+    domain::{
+        schedule::{PollIntervals, PollState},
+        status::Tab,
+        time::Now,
+        watched_task::WatchedTask,
+    },
     messages::message_line,
 };
 
@@ -145,8 +150,8 @@ pub(super) fn act(
         Action::Refresh => refresh(state, now),
         Action::RefreshAll => refresh_all(state, now),
         Action::Pause => toggle_pause(state, now),
-        Action::Slower => change_poll_speed(state, Speed::Slower, now),
-        Action::Faster => change_poll_speed(state, Speed::Faster, now),
+        Action::Slower => change_poll_speed(state, PollIntervals::longer, "slowest", now),
+        Action::Faster => change_poll_speed(state, PollIntervals::shorter, "fastest", now),
         Action::OpenResult => open::open_video(state, VideoKind::Result, now, effects),
         Action::OpenInput => open::open_video(state, VideoKind::Input, now, effects),
         Action::Compare => open::show_comparison(state, now, effects),
@@ -465,29 +470,21 @@ fn toggle_pause(state: &mut State, now: Now) {
     reply(state, Severity::Info, text, now);
 }
 
-#[derive(Clone, Copy)]
-enum Speed {
-    Slower,
-    Faster,
-}
-
-fn change_poll_speed(state: &mut State, speed: Speed, now: Now) {
+/// Changes how often tasks are checked; `limit` names the end of the range.
+fn change_poll_speed(
+    state: &mut State,
+    change: fn(PollIntervals) -> PollIntervals,
+    limit: &'static str,
+    now: Now,
+) {
     let before = state.poll_queue.intervals();
-    let intervals = match speed {
-        Speed::Slower => before.longer(),
-        Speed::Faster => before.shorter(),
-    };
+    let intervals = change(before);
     state.poll_queue.set_intervals(intervals);
-    let seconds =
-        [intervals.young, intervals.steady, intervals.late].map(|intervals| intervals.as_secs());
-    let limit = match speed {
-        Speed::Slower => "slowest",
-        Speed::Faster => "fastest",
-    };
+    let seconds = [intervals.young, intervals.steady, intervals.late].map(|step| step.as_secs());
     let limit = (intervals == before).then_some(limit);
     let text = message_line::poll_intervals(seconds, limit);
     reply(state, Severity::Info, text, now);
-    if matches!(speed, Speed::Faster) {
+    if intervals.steady < before.steady {
         apply_shorter_intervals(state, now);
     }
 }

@@ -28,8 +28,7 @@ pub(super) fn open_editor(state: &mut State, now: Now) {
     let mut labels = targets.iter().map(|watched| watched.label.as_ref());
     let first = labels.next().flatten();
     let is_mixed = labels.any(|label| label != first);
-    let tasks = targets.iter().map(|watched| watched.id().clone()).collect();
-    let mut dialog = label_dialog(tasks, first.filter(|_| !is_mixed));
+    let mut dialog = label_dialog(state.target_ids(), first.filter(|_| !is_mixed));
     if is_mixed {
         dialog.placeholder = "(different labels)";
     }

@@ -12,13 +12,9 @@ use crate::{
 
 /// Removes the target task; asks first for several tasks or a hidden one.
 pub(super) fn remove_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let targets = state.targets();
-    let has_targets = !targets.is_empty();
-    let tasks: Vec<_> = targets
-        .into_iter()
-        .map(|watched| watched.id().clone())
-        .filter(|task| !state.undo_stack.is_removing(task))
-        .collect();
+    let mut tasks = state.target_ids();
+    let has_targets = !tasks.is_empty();
+    tasks.retain(|task| !state.undo_stack.is_removing(task));
     let hidden = state.hidden_targets();
     match tasks.len() {
         0 if has_targets => reply(state, Severity::Info, message_line::ALREADY_REMOVING, now),
