@@ -803,9 +803,16 @@ fn hit_target_of(state: &mut State, size: (u16, u16), text: &str) -> HitTarget {
 
 #[test]
 fn hit_testing_matches_the_screen() {
-    type Targets = [(&'static str, HitTarget)];
-    let steps: [(&[&str], &Targets); 3] = [
-        (
+    let claymation = id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21");
+    for size in [(120, 36), (80, 24), (60, 20)] {
+        let mut state = mixed_state();
+        let mut check_targets = |keys: &[&str], targets: &[(&str, HitTarget)]| {
+            press(&mut state, keys);
+            for (text, target) in targets {
+                assert_eq!(hit_target_of(&mut state, size, text), *target, "{text}");
+            }
+        };
+        check_targets(
             &[],
             &[
                 ("Failed 2", HitTarget::Tab(Tab::Failed)),
@@ -814,49 +821,33 @@ fn hit_testing_matches_the_screen() {
                 ("AGE", HitTarget::ColumnHead(SortColumn::Age)),
                 // A gap belongs to the nearer column.
                 ("  TITLE", HitTarget::ColumnHead(SortColumn::Title)),
-                (
-                    "claymation",
-                    HitTarget::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21")),
-                ),
+                ("claymation", HitTarget::Task(claymation.clone())),
                 ("? help", HitTarget::Hint(Action::Help)),
             ],
-        ),
-        (
+        );
+        check_targets(
             &["Enter"],
             &[
                 ("JSON", HitTarget::Page(DetailPage::Json)),
                 ("[Info]", HitTarget::Page(DetailPage::Info)),
                 ("Esc back", HitTarget::Hint(Action::Back)),
             ],
-        ),
-        (
+        );
+        check_targets(
             &["y"],
             &[
                 ("the prompt", HitTarget::DialogLine(3)),
                 ("Enter copy", HitTarget::Hint(Action::Accept)),
                 ("Copy", HitTarget::Text),
             ],
-        ),
-    ];
-    for size in [(120, 36), (80, 24), (60, 20)] {
-        let mut state = mixed_state();
-        for (keys, targets) in &steps {
-            press(&mut state, keys);
-            for (text, target) in *targets {
-                assert_eq!(hit_target_of(&mut state, size, text), *target, "{text}");
-            }
-        }
-        assert_eq!(
-            ui::hit_test(&state, now(), &Theme::ansi(), size, (0, 0)),
-            HitTarget::OutsideDialog
         );
+        let corner = ui::hit_test(&state, now(), &Theme::ansi(), size, (0, 0));
+        assert_eq!(corner, HitTarget::OutsideDialog);
     }
     let state = mixed_state();
     for at in [(500, 500), (u16::MAX, u16::MAX)] {
-        assert_eq!(
-            ui::hit_test(&state, now(), &Theme::ansi(), (80, 24), at),
-            HitTarget::Nothing
-        );
+        let target = ui::hit_test(&state, now(), &Theme::ansi(), (80, 24), at);
+        assert_eq!(target, HitTarget::Nothing);
     }
 }
 

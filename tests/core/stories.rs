@@ -436,13 +436,7 @@ fn r_in_a_rate_limit_shows_the_wait() {
         .is_some_and(|backoff| backoff.until > story.now().mono)
     {
         story.press(&["r"]);
-        assert!(
-            story
-                .message()
-                .starts_with("Waiting: too many requests (429). Next try in "),
-            "{}",
-            story.message()
-        );
+        story.assert_message_starts("Waiting: too many requests (429). Next try in ");
         assert_eq!(story.poll_count(), 1);
         story.advance(Duration::from_millis(100));
     }
@@ -517,17 +511,11 @@ fn refreshing_ten_thousand_tasks_is_cheap() {
 #[test]
 fn every_denied_check_says_why() {
     let mut story = Story::with_tasks([due_task("a")]);
-    story.press(&["r"]);
-    assert_eq!(story.message(), "Already being refreshed.");
-    story.press(&["R"]);
-    assert_eq!(story.message(), "Already being refreshed.");
+    story.press_for(&["r"], "Already being refreshed.");
+    story.press_for(&["R"], "Already being refreshed.");
 
     let mut story = Story::with_tasks([task("a").ready("5m").created("14:00")]);
-    story.press(&["R"]);
-    assert_eq!(
-        story.message(),
-        "All tasks are finished: nothing to refresh."
-    );
+    story.press_for(&["R"], "All tasks are finished: nothing to refresh.");
 
     let mut story = Story::with_tasks([]);
     for key in ["r", "R", "d", "u", "o", "O", "Enter"] {
@@ -566,11 +554,7 @@ fn every_key_without_a_target_says_why() {
         let mut story = Story::with_tasks([task]);
         story.press(&["o"]);
         assert_eq!(story.message(), reason);
-        story.press(&["O"]);
-        assert_eq!(
-            story.message(),
-            "The server gave no input link that can be opened."
-        );
+        story.press_for(&["O"], "The server gave no input link that can be opened.");
         assert!(
             !story
                 .effects
@@ -624,8 +608,7 @@ fn undo_restores_the_order() {
     assert_eq!(story.selected(), "c");
     story.press(&["u", "u"]);
     assert_eq!(story.state.shown(), ["a", "b", "c", "d"].map(id));
-    story.press(&["u"]);
-    assert_eq!(story.message(), "Nothing to undo.");
+    story.press_for(&["u"], "Nothing to undo.");
 }
 
 #[test]
@@ -634,13 +617,7 @@ fn a_failed_undo_can_be_retried() {
     story.press(&["d"]);
     story.disk_result = Err(StoreError::Full);
     story.press(&["u"]);
-    assert!(
-        story
-            .message()
-            .starts_with("Nothing was changed: the disk is full"),
-        "{}",
-        story.message()
-    );
+    story.assert_message_starts("Nothing was changed: the disk is full");
 
     story.disk_result = Ok(());
     story.press(&["u"]);
@@ -672,8 +649,7 @@ fn undo_works_before_the_removal_is_written() {
     story.press(&["u"]);
     flush_writes(&mut story);
     assert_eq!(story.message(), "Restored \"a\".");
-    story.press(&["u"]);
-    assert_eq!(story.message(), "Nothing to undo.");
+    story.press_for(&["u"], "Nothing to undo.");
 }
 
 #[test]
@@ -687,12 +663,10 @@ fn the_last_pending_removal_is_undone_first() {
     story.press(&["u"]);
     flush_writes(&mut story);
     assert_eq!(story.state.shown(), ["a", "b", "c", "d", "e"].map(id));
-    story.press(&["u"]);
-    assert_eq!(story.message(), "Nothing to undo.");
+    story.press_for(&["u"], "Nothing to undo.");
 
     // Removes the same task again; the writes finish between keys.
-    story.press(&["g", "d", "d"]);
-    assert_eq!(story.message(), "Already being removed.");
+    story.press_for(&["g", "d", "d"], "Already being removed.");
     story.press(&["u", "d"]);
     story.flush_one();
     story.press(&["j"]);
@@ -701,8 +675,7 @@ fn the_last_pending_removal_is_undone_first() {
     story.press(&["u"]);
     flush_writes(&mut story);
     assert_eq!(story.state.shown(), ["a", "b", "c", "d", "e"].map(id));
-    story.press(&["u"]);
-    assert_eq!(story.message(), "Nothing to undo.");
+    story.press_for(&["u"], "Nothing to undo.");
 }
 
 #[test]
@@ -716,11 +689,7 @@ fn undoing_a_failed_removal_keeps_older_ones() {
     story.flush_one();
     story.disk_result = Ok(());
     flush_writes(&mut story);
-    assert!(
-        story.message().starts_with("Nothing was changed: "),
-        "{}",
-        story.message()
-    );
+    story.assert_message_starts("Nothing was changed: ");
     assert_eq!(story.state.shown(), ["b", "c", "d", "e"].map(id));
 
     // The same when both writes fail.
@@ -832,11 +801,7 @@ fn several_ids_are_added_and_known_ones_named() {
     assert_eq!(story.message(), "Added 2 tasks.");
     story.send(Msg::Pasted(a));
     story.press(&["Enter"]);
-    assert!(
-        story.message().starts_with("Nothing to add"),
-        "{}",
-        story.message()
-    );
+    story.assert_message_starts("Nothing to add");
     assert!(
         matches!(story.state.overlay(), Some(Overlay::Add(_))),
         "the dialog stays open"
@@ -852,13 +817,7 @@ fn a_full_disk_refuses_adds_and_keeps_results() {
     assert_eq!(story.state_name("a"), "succeeded");
     story.send(Msg::Pasted("b".repeat(32)));
     story.press(&["Enter"]);
-    assert!(
-        story
-            .message()
-            .starts_with("Nothing was changed: the disk is full"),
-        "{}",
-        story.message()
-    );
+    story.assert_message_starts("Nothing was changed: the disk is full");
     assert_eq!(story.state.list().len(), 1);
 
     assert!(
@@ -915,14 +874,15 @@ fn a_read_only_list_is_still_polled() {
         Story::from_program(program().set(|settings| settings.access = AccessMode::ReadOnly));
     story.send(support::list_loaded(vec![due_task("a").build()]));
 
-    for keys in [&["d"][..], &["u"], &["a"]] {
-        story.press(keys);
+    for key in ["d", "u", "a", "e", "N", "w", "W"] {
+        assert_eq!(story.press(&[key]), [], "{key}");
         assert_eq!(story.message(), "The list is read-only (--read-only).");
     }
+    story.press(&["p"]);
     story.send(Msg::Pasted("b".repeat(32)));
-    story.press(&["Enter"]);
+    assert!(story.state.overlay().is_none());
     assert_eq!(story.message(), "The list is read-only (--read-only).");
-    story.press(&["Esc"]);
+    story.press(&["p"]);
     story.answer("a", finished(&[URL]));
 
     assert_eq!(story.state_name("a"), "succeeded");
@@ -932,6 +892,8 @@ fn a_read_only_list_is_still_polled() {
             .iter()
             .any(|(_, effect)| matches!(effect, Effect::Store(StoreRequest::Write(_))))
     );
+    let last = story.press(&["q"]);
+    assert_eq!(last, [Effect::Quit], "no last-seen time is saved");
 }
 
 #[test]
@@ -1233,10 +1195,9 @@ fn a_backoff_is_lifted_by_external_success() {
         story.poll_state("a"),
         PollState::Stopped(StopReason::Rejected)
     );
-    story.press(&["R"]);
-    assert_eq!(
-        story.message(),
-        "The server rejected the others permanently. Press r to try one of them again."
+    story.press_for(
+        &["R"],
+        "The server rejected the others permanently. Press r to try one of them again.",
     );
 
     story.advance(SECOND);

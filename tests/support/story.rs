@@ -235,6 +235,18 @@ impl Story {
         effects
     }
 
+    /// Presses keys and checks the message after them.
+    #[track_caller]
+    pub(crate) fn press_for(&mut self, keys: &[&str], message: &str) {
+        self.press(keys);
+        assert_eq!(self.message(), message, "{keys:?}");
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_message_starts(&self, expected: &str) {
+        assert!(self.message().starts_with(expected), "{}", self.message());
+    }
+
     /// Answers the newest open poll of a task.
     pub(crate) fn answer(&mut self, name: &str, answer: PollResult) {
         self.answer_with_notes(name, answer, ResponseNotes::default());

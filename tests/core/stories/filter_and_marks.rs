@@ -495,11 +495,9 @@ fn adding_a_filtered_out_task_says_so() {
     for c in "774d9a7dd608a0e49293903095e45a4c".chars() {
         story.press(&[&c.to_string()]);
     }
-    story.press(&["Enter"]);
-
-    assert_eq!(
-        story.message(),
-        "Added \"774d9a7dd608a0e49293903095e45a4c\". Hidden by the current tab or filter."
+    story.press_for(
+        &["Enter"],
+        "Added \"774d9a7dd608a0e49293903095e45a4c\". Hidden by the current tab or filter.",
     );
 }
 
@@ -534,9 +532,10 @@ fn marked_tasks_are_refreshed_together() {
     let mut story = Story::with_tasks(six_tasks())
         .with_server(Duration::from_millis(200), |_, _| Some(running()));
     let before = story.poll_count();
-    story.press(&["G", "Space", "k", "k", "Space", "r"]);
-
-    assert_eq!(story.message(), "Refreshing 2 tasks.");
+    story.press_for(
+        &["G", "Space", "k", "k", "Space", "r"],
+        "Refreshing 2 tasks.",
+    );
     story.advance(Duration::from_secs(1));
     assert_eq!(story.poll_count() - before, 2);
     assert_eq!(story.poll_starts(Some("a6")).len(), 1);
