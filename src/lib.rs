@@ -38,7 +38,8 @@
 //! | a status word | `messages/tasks.rs`; when a task has it: [`domain::status`] |
 //! | the glyph and colour of a status, a theme | `ui/theme.rs`; `app/palette.rs` |
 //! | a column of the list | `ui/list/row.rs`; to sort by it: `domain/query/order.rs` |
-//! | a field of the details, a dialog | `ui/detail/info.rs`, `ui/overlay/` with `app/state/` |
+//! | a field of the details | `ui/detail/info.rs`, `ui/detail/links.rs` |
+//! | a dialog | `ui/overlay/` with `app/state/` |
 //! | poll intervals, retries | [`domain::schedule`]; of the account: `app/update/backoff.rs` |
 //! | retries of downloads | [`domain::download`] |
 //! | a column on disk | `adapters/store/schema.rs` (migration), `adapters/store/rows.rs` |

@@ -1,9 +1,6 @@
 //! The empty list: the first steps, or the error that prevented loading.
 
-use ratatui::{
-    buffer::Buffer,
-    text::{Line, Span},
-};
+use ratatui::{buffer::Buffer, text::Line};
 
 use super::{
     painter::{FrameTitle, Painter, inner_area},
@@ -51,24 +48,21 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
 fn load_error_lines(error: &str, width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let room = usize::from(width.saturating_sub(4)).min(72);
     let mut lines = vec![
-        Line::styled(screen::LIST_NOT_READ, ctx.style(Role::Error)),
+        ctx.span(screen::LIST_NOT_READ, Role::Error).into(),
         Line::default(),
     ];
     let sentence = format!("{}.", format::capitalised(error));
     for line in format::wrap(&sentence, room, 8, ctx.ellipsis()) {
-        lines.push(Line::styled(line, ctx.style(Role::Text)));
+        lines.push(ctx.span(line, Role::Text).into());
     }
     lines.push(Line::default());
-    lines.push(Line::styled(
-        screen::NOTHING_WRITTEN,
-        ctx.style(Role::Muted),
-    ));
+    lines.push(ctx.span(screen::NOTHING_WRITTEN, Role::Muted).into());
     lines
 }
 
 fn first_step_lines(width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![
-        Line::styled(message_line::NO_TASKS_YET, ctx.style(Role::Title)),
+        ctx.span(message_line::NO_TASKS_YET, Role::Title).into(),
         Line::default(),
     ];
     let key = ctx.key_name(Action::Add);
@@ -87,30 +81,26 @@ fn first_step_lines(width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let is_narrow = width < 70;
     for (key, text) in steps {
         if is_narrow {
-            lines.push(Line::styled(key, ctx.style(Role::Key)));
+            lines.push(ctx.span(key, Role::Key).into());
             let room = usize::from(width.saturating_sub(4));
             for line in format::wrap(text, room, 3, ctx.ellipsis()) {
-                lines.push(Line::styled(format!("  {line}"), ctx.style(Role::Text)));
+                lines.push(ctx.span(format!("  {line}"), Role::Text).into());
             }
         } else {
-            lines.push(Line::from(vec![
-                Span::styled(format::pad_end(&key, 14), ctx.style(Role::Key)),
-                ctx.span(text, Role::Text),
-            ]));
+            let key = ctx.span(format::pad_end(&key, 14), Role::Key);
+            lines.push(vec![key, ctx.span(text, Role::Text)].into());
         }
     }
     if let Some(id) = ctx.state.settings().suggestions.first() {
         lines.push(Line::default());
-        lines.push(Line::from(vec![
-            ctx.span("try: ", Role::Muted),
-            Span::styled(id.as_str().to_owned(), ctx.style(Role::Text)),
-        ]));
+        let id = ctx.span(id.as_str().to_owned(), Role::Text);
+        lines.push(vec![ctx.span("try: ", Role::Muted), id].into());
     }
     if !is_narrow {
         lines.push(Line::default());
         let room = usize::from(width.saturating_sub(4));
         for line in format::wrap(screen::WHERE_IDS_ARE, room, 2, ctx.ellipsis()) {
-            lines.push(Line::styled(line, ctx.style(Role::Muted)));
+            lines.push(ctx.span(line, Role::Muted).into());
         }
     }
     lines

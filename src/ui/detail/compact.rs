@@ -27,17 +27,14 @@ pub(super) fn below_lines<'a>(
         tail.wrapped_field("Error", &error, Role::Error, 2);
     }
     tail.styled_field("Input", link_parts(watched, ctx, tail.value_width()));
+    let error = advice::check_error(watched, ctx);
     let mut checked = info::last_check(watched, ctx);
-    if let Some((error, _)) = advice::check_error(watched, ctx) {
-        tail.field("Checked", &checked, Role::Text);
-        tail.wrapped_field("", &error, Role::Warn, 2);
-    } else {
-        if let Some((at, event)) = journal::last_entry(watched, ctx) {
-            checked = format!("{checked}; {at} {event}");
-        }
-        tail.field("Checked", &checked, Role::Text);
+    if let (None, Some((at, event))) = (&error, journal::last_entry(watched, ctx)) {
+        checked = format!("{checked}; {at} {event}");
     }
-    if let Some((_, step)) = advice::check_error(watched, ctx) {
+    tail.field("Checked", &checked, Role::Text);
+    if let Some((error, step)) = error {
+        tail.wrapped_field("", &error, Role::Warn, 2);
         tail.paragraph(&step, Role::Text, 1);
     }
     let sentences = advice::advice(watched, ctx);
@@ -64,16 +61,15 @@ pub(super) fn compact_lines<'a>(
 ) -> Vec<Line<'a>> {
     let mut lines = vec![status_line(watched, ctx, usize::from(width))];
     let mut fields = FieldList::new(ctx, width);
-    let details = watched.task.details();
-    let failure = info::server_error(watched);
-    let check = advice::check_error(watched, ctx);
-    match (failure, check, &details.prompt) {
-        (Some(error), _, _) => fields.text_line(&error, Role::Error),
-        (None, Some((error, _)), _) => fields.text_line(&error, Role::Warn),
-        (None, None, Some(prompt)) if !prompt.is_empty() => {
-            fields.text_line(prompt.as_str(), Role::Text);
-        }
-        (None, None, _) => fields.text_line(watched.id().as_str(), Role::Text),
+    let prompt = watched.task.details().prompt.as_ref();
+    if let Some(error) = info::server_error(watched) {
+        fields.text_line(&error, Role::Error);
+    } else if let Some((error, _)) = advice::check_error(watched, ctx) {
+        fields.text_line(&error, Role::Warn);
+    } else if let Some(prompt) = prompt.filter(|prompt| !prompt.is_empty()) {
+        fields.text_line(prompt.as_str(), Role::Text);
+    } else {
+        fields.text_line(watched.id().as_str(), Role::Text);
     }
     if let Some((key, _)) = ctx.state.keymap().hint(Action::Detail, KeyContext::List) {
         let hint = format!("{} full-screen details", ctx.theme.key_name(key));
