@@ -1,6 +1,9 @@
 //! The add dialog: choosing among the ids found, and adding them to the list.
 
-use super::{messages::{reject_if_read_only, reply}, store};
+use super::{
+    messages::{reject_if_read_only, reply},
+    store,
+};
 use crate::{
     app::{
         msg::Effect,
