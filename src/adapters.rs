@@ -17,6 +17,7 @@ pub mod input_cache;
 pub mod kie;
 pub mod log;
 pub mod notify;
+mod pruning;
 pub mod regular_file;
 mod rename_noreplace;
 pub mod resource_check;

@@ -16,35 +16,18 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 struct ClipboardTool {
     name: &'static str,
     args: &'static [&'static str],
-    encoding: ClipboardEncoding,
-}
-
-/// The encoding of a program's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClipboardEncoding {
-    Utf8,
-    /// For `clip.exe`, which reads anything else in the system's legacy code page.
-    Utf16,
 }
 
 /// `-w` also sends the text to the terminal outside tmux (tmux 3.2).
-const TMUX: ClipboardTool = utf8_tool("tmux", &["load-buffer", "-w", "-"]);
-const WAYLAND: ClipboardTool = utf8_tool("wl-copy", &["--type", "text/plain"]);
-const XCLIP: ClipboardTool = utf8_tool("xclip", &["-selection", "clipboard", "-in"]);
-const XSEL: ClipboardTool = utf8_tool("xsel", &["--clipboard", "--input"]);
-const MACOS: ClipboardTool = utf8_tool("pbcopy", &[]);
-const WINDOWS: ClipboardTool = ClipboardTool {
-    name: "clip.exe",
-    args: &[],
-    encoding: ClipboardEncoding::Utf16,
-};
+const TMUX: ClipboardTool = tool("tmux", &["load-buffer", "-w", "-"]);
+const WAYLAND: ClipboardTool = tool("wl-copy", &["--type", "text/plain"]);
+const XCLIP: ClipboardTool = tool("xclip", &["-selection", "clipboard", "-in"]);
+const XSEL: ClipboardTool = tool("xsel", &["--clipboard", "--input"]);
+const MACOS: ClipboardTool = tool("pbcopy", &[]);
+const WINDOWS: ClipboardTool = tool("clip.exe", &[]);
 
-const fn utf8_tool(name: &'static str, args: &'static [&'static str]) -> ClipboardTool {
-    ClipboardTool {
-        name,
-        args,
-        encoding: ClipboardEncoding::Utf8,
-    }
+const fn tool(name: &'static str, args: &'static [&'static str]) -> ClipboardTool {
+    ClipboardTool { name, args }
 }
 
 /// The clipboard of tmux or of the desktop.
@@ -107,21 +90,18 @@ impl Clipboard for SystemClipboard {
                 // Without a locale it reads the text as Mac Roman.
                 command.env("LC_CTYPE", "UTF-8");
             }
-            match command::run_with_timeout(command, tool.encoding.encode(text), self.timeout) {
+            let input = if *tool == WINDOWS {
+                // It reads anything but UTF-16 in the system's legacy code page.
+                text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+            } else {
+                text.as_bytes().to_vec()
+            };
+            match command::run_with_timeout(command, input, self.timeout) {
                 Ok(()) => return Ok(tool.name.to_owned()),
                 Err(error) => error.trim_end_matches('.').clone_into(&mut last_error),
             }
         }
         Err(last_error)
-    }
-}
-
-impl ClipboardEncoding {
-    fn encode(self, text: &str) -> Vec<u8> {
-        match self {
-            Self::Utf8 => text.as_bytes().to_vec(),
-            Self::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-        }
     }
 }
 

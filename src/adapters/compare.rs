@@ -18,6 +18,7 @@ use url::{Host, Url};
 use super::{
     desktop::{Browser, OwnFile},
     http::allowed_hosts::AllowedHosts,
+    pruning::remove_oldest,
 };
 use crate::{
     domain::{
@@ -65,7 +66,11 @@ impl ComparisonPages {
         create_private_file(&temporary)?
             .write_all(render_page(comparison, self.browser.allowed_hosts())?.as_bytes())?;
         fs::rename(&temporary, &path)?;
-        remove_old_pages(&folder, &path);
+        let is_page = |name: &str| name.starts_with(FILE_PREFIX);
+        if let Err(error) = remove_oldest(&folder, &path, MAX_PAGES, is_page) {
+            // Retried with the next page.
+            tracing::debug!(%error, "cannot remove old pages");
+        }
         Ok(path)
     }
 }
@@ -211,26 +216,6 @@ fn create_private_file(path: &Path) -> io::Result<File> {
     options.write(true).create_new(true);
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-/// Removes the oldest pages; failures are retried with the next page.
-fn remove_old_pages(folder: &Path, newest: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    let mut pages: Vec<_> = entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(FILE_PREFIX))
-        .filter(|entry| entry.path() != newest)
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    pages.sort();
-    let surplus = (pages.len() + 1).saturating_sub(MAX_PAGES);
-    for (_, path) in pages.iter().take(surplus) {
-        if let Err(error) = fs::remove_file(path) {
-            tracing::debug!(%error, "cannot remove an old page");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::{
     ffi::OsStr,
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -12,6 +11,7 @@ use std::{
 
 use tokio::{task, time};
 
+use super::pruning::remove_oldest;
 use crate::{
     domain::{
         comparison::VideoSource,
@@ -76,7 +76,8 @@ impl InputCache {
                 PreviewError::InputUnavailable
             })?;
         let folder = self.folder.clone();
-        let removed = task::spawn_blocking(move || remove_oldest(&folder, &input_folder)).await;
+        let remove = move || remove_oldest(&folder, &input_folder, MAX_INPUTS, is_folder_name);
+        let removed = task::spawn_blocking(remove).await;
         if let Ok(Err(error)) = removed {
             tracing::debug!(%error, "cannot remove old inputs");
         }
@@ -110,6 +111,11 @@ fn folder_name(link: &VideoUrl) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+/// Reports whether a folder is one of this cache.
+fn is_folder_name(name: &str) -> bool {
+    name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// Returns the complete file in a folder; partial downloads do not count.
 fn complete_file(folder: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?;
@@ -121,26 +127,6 @@ fn complete_file(folder: &Path) -> Option<PathBuf> {
             .is_some_and(|extension| !is_partial(extension))
             && file.is_file()
     })
-}
-
-/// Removes the oldest inputs. Only folders with a name of this cache are touched.
-fn remove_oldest(folder: &Path, newest: &Path) -> io::Result<()> {
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let is_ours = name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_ours && entry.path() != newest {
-            folders.push((entry.metadata()?.modified()?, entry.path()));
-        }
-    }
-    folders.sort();
-    let surplus = (folders.len() + 1).saturating_sub(MAX_INPUTS);
-    for (_, old) in folders.iter().take(surplus) {
-        fs::remove_dir_all(old)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -54,46 +54,34 @@ pub(super) enum LengthCertainty {
 
 /// Detects the format from the first bytes of a file.
 pub(super) fn sniff_format(head: &[u8]) -> Result<VideoFormat, DownloadError> {
-    match head {
-        [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(VideoFormat::Webm),
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(DownloadError::NotAVideo(
-            CleanText::line("(compressed data)", MAX_EXCERPT_LEN),
-        )),
-        [
-            0,
-            _,
-            _,
-            _,
-            b'f',
-            b't',
-            b'y',
-            b'p',
-            b'q',
-            b't',
-            b' ',
-            b' ',
-            ..,
-        ] => Ok(VideoFormat::Mov),
-        [0, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(VideoFormat::Mp4),
-        [_, _, _, _, name @ ..]
-            if LEGACY_FIRST_BOXES
-                .iter()
-                .any(|start| name.starts_with(start)) =>
-        {
-            Ok(VideoFormat::Mov)
-        }
-        other => {
-            let start = other.get(..MAX_EXCERPT_LEN).unwrap_or(other);
-            let start = String::from_utf8_lossy(start);
-            let start = if start.trim().is_empty() {
-                "(empty)"
-            } else {
-                start.as_ref()
-            };
-            Err(DownloadError::NotAVideo(CleanText::line(
-                start,
-                2 * MAX_EXCERPT_LEN,
-            )))
+    let not_a_video = |start: &str| {
+        let start = CleanText::line(start, 2 * MAX_EXCERPT_LEN);
+        Err(DownloadError::NotAVideo(start))
+    };
+    // An MP4 file starts with the length of its first box.
+    let box_name = head.get(4..).unwrap_or_default();
+    let is_compressed = |magic: &[u8]| head.starts_with(magic);
+    if head.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]) {
+        Ok(VideoFormat::Webm)
+    } else if is_compressed(&[0x1f, 0x8b]) || is_compressed(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        not_a_video("(compressed data)")
+    } else if head.starts_with(&[0]) && box_name.starts_with(b"ftyp") {
+        let is_quicktime = box_name.starts_with(b"ftypqt  ");
+        Ok(if is_quicktime {
+            VideoFormat::Mov
+        } else {
+            VideoFormat::Mp4
+        })
+    } else if LEGACY_FIRST_BOXES
+        .iter()
+        .any(|name| box_name.starts_with(name))
+    {
+        Ok(VideoFormat::Mov)
+    } else {
+        let start = head.get(..MAX_EXCERPT_LEN).unwrap_or(head);
+        match String::from_utf8_lossy(start).trim() {
+            "" => not_a_video("(empty)"),
+            start => not_a_video(start),
         }
     }
 }

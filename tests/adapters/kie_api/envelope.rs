@@ -109,6 +109,11 @@ fn the_http_status_decides_where_the_body_does_not() {
             Err(PollError::Maintenance),
             Err(PollError::Maintenance),
         ),
+        (
+            511,
+            Err(PollError::Blocked(511)),
+            Err(PollError::Blocked(511)),
+        ),
         (500, server_error(500, "ok"), server_error(500, "")),
         // As an HTTP status it means "not implemented", not a failed generation.
         (501, server_error(501, "ok"), server_error(501, "")),
@@ -142,6 +147,8 @@ fn partial_api_refusals_count_and_cloudflare_json_not() {
     );
     let page = r#"{"title":"Error 1020: Access denied","status":403,"cloudflare_error":true}"#;
     assert_eq!(interpret_body(403, page), Err(PollError::Blocked(403)));
+    let text = "error code: 1020";
+    assert_eq!(interpret_body(403, text), Err(PollError::Blocked(403)));
     assert_eq!(interpret_body(200, page).unwrap_err().kind(), "malformed");
 }
 

@@ -400,27 +400,6 @@ fn only_plausible_times_are_stored() {
         took(json!(0), json!(1_755_078_480_000_i64)),
         ((None, late), None)
     );
-    for invalid in [
-        json!("-0"),
-        json!(-0.0),
-        json!(1e300),
-        json!("1755078171x"),
-        json!(true),
-        json!([1_755_078_171]),
-        json!("2019-12-31T23:59:59Z"),
-        json!("9999-12-31T23:59:59Z"),
-        json!(""),
-    ] {
-        assert_eq!(
-            took(invalid.clone(), json!(null)),
-            ((None, None), None),
-            "{invalid}"
-        );
-    }
-    assert_eq!(
-        took(json!(1.755_078_171e12), json!("1755078480000")),
-        ((early, late), span)
-    );
     // A time ahead of our clock is kept: a clock may be wrong.
     let ahead = timestamp("2090-01-01T00:00:00Z");
     assert_eq!(
