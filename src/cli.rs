@@ -337,7 +337,7 @@ pub struct ManArgs {
 /// States have the same names as in the filter's `state:`.
 impl ValueEnum for StateWord {
     fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
+        Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

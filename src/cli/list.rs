@@ -379,25 +379,10 @@ fn interrupted_failure(signal: i32) -> CommandFailure {
 }
 
 fn account_failure(error: &PollError) -> CommandFailure {
-    let code = match error {
-        PollError::NoKey | PollError::Unauthorized(_) | PollError::KeyUnreadable(_) => {
-            exit::UNAUTHORISED
-        }
-        PollError::Redirected(_)
-        | PollError::WrongAddress
-        | PollError::Untrusted(_)
-        | PollError::Blocked(_)
-        | PollError::OutOfCredits
-        | PollError::Offline(_)
-        | PollError::RateLimited { .. }
-        | PollError::Maintenance
-        | PollError::TimedOut
-        | PollError::ConnectionLost
-        | PollError::NotFound
-        | PollError::Rejected { .. }
-        | PollError::Server { .. }
-        | PollError::Malformed(_)
-        | PollError::AnswerLost => exit::FAILED,
+    let code = if error.is_key_refused() {
+        exit::UNAUTHORISED
+    } else {
+        exit::FAILED
     };
     let next = messages::account_next_step(error);
     let message = format::capitalised(&error.message());

@@ -22,6 +22,9 @@ const MAX_RETRY_WAIT: Duration = Duration::from_mins(30);
 /// The most retries: six hours with these waits. A count, so that a sleeping machine uses up none.
 pub(super) const MAX_RETRIES: u32 = 20;
 
+/// The longest reason for a missing link, in bytes.
+const MAX_REASON: usize = 200;
+
 /// The number of a download attempt, to recognise late reports of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct DownloadId(u32);
@@ -175,75 +178,45 @@ pub enum DownloadError {
 impl DownloadError {
     /// Reports whether the same download may succeed later, so that it is offered again.
     pub const fn is_resumable(&self) -> bool {
-        match self {
-            Self::NoAnswer(_)
-            | Self::Stalled
-            | Self::HttpStatus(_)
-            | Self::RenewalFailed { .. }
-            | Self::NotReady { .. }
-            | Self::DiskFull
-            | Self::FolderUnwritable(_)
-            | Self::Busy
-            | Self::Panicked => true,
+        !matches!(
+            self,
             Self::NotAllowed(_)
-            | Self::LinkExpired { .. }
-            | Self::NotAVideo(_)
-            | Self::Incomplete(_)
-            | Self::TooLarge(_)
-            | Self::Stopped => false,
-        }
-    }
-}
-
-/// The longest reason for a missing link, in bytes.
-const MAX_REASON: usize = 200;
-
-impl DownloadError {
-    /// Returns the file host's status and the reason for the missing link, if the host refused the
-    /// file.
-    pub(super) fn refusal(&self) -> Option<(u16, Option<CleanText>)> {
-        match self {
-            Self::HttpStatus(status) => Some((*status, None)),
-            Self::LinkExpired { status, why } | Self::NotReady { status, why } => {
-                Some((*status, why.clone()))
-            }
-            Self::RenewalFailed { status, error } => {
-                let why = CleanText::line(&error.message(), MAX_REASON);
-                Some((*status, Some(why)))
-            }
-            Self::NotAllowed(_)
-            | Self::NoAnswer(_)
-            | Self::Stalled
-            | Self::NotAVideo(_)
-            | Self::Incomplete(_)
-            | Self::TooLarge(_)
-            | Self::DiskFull
-            | Self::FolderUnwritable(_)
-            | Self::Busy
-            | Self::Stopped
-            | Self::Panicked => None,
-        }
+                | Self::LinkExpired { .. }
+                | Self::NotAVideo(_)
+                | Self::Incomplete(_)
+                | Self::TooLarge(_)
+                | Self::Stopped
+        )
     }
 
     /// Reports whether the download is retried automatically: the network or the file host failed.
     pub const fn is_retryable(&self) -> bool {
-        match self {
-            Self::NoAnswer(error) => !matches!(error, PollError::Untrusted(_)),
-            Self::Stalled
-            | Self::HttpStatus(_)
-            | Self::RenewalFailed { .. }
-            | Self::NotReady { .. } => true,
-            Self::NotAllowed(_)
-            | Self::LinkExpired { .. }
-            | Self::NotAVideo(_)
-            | Self::Incomplete(_)
-            | Self::TooLarge(_)
-            | Self::DiskFull
-            | Self::FolderUnwritable(_)
-            | Self::Busy
-            | Self::Stopped
-            | Self::Panicked => false,
+        if let Self::NoAnswer(error) = self {
+            return !matches!(error, PollError::Untrusted(_));
         }
+        matches!(
+            self,
+            Self::Stalled
+                | Self::HttpStatus(_)
+                | Self::RenewalFailed { .. }
+                | Self::NotReady { .. }
+        )
+    }
+
+    /// Returns the file host's status and the reason for the missing link, if the host refused the
+    /// file.
+    pub(super) fn refusal(&self) -> Option<(u16, Option<CleanText>)> {
+        if let Self::LinkExpired { status, why } | Self::NotReady { status, why } = self {
+            return Some((*status, why.clone()));
+        }
+        if let Self::RenewalFailed { status, error } = self {
+            let why = CleanText::line(&error.message(), MAX_REASON);
+            return Some((*status, Some(why)));
+        }
+        if let Self::HttpStatus(status) = self {
+            return Some((*status, None));
+        }
+        None
     }
 }
 

@@ -215,7 +215,7 @@ pub enum JournalEvent {
     Added,
     Removed,
     Restored,
-    /// The new state: one of `TaskState::NAMES`.
+    /// The new state: see `TaskState::name`.
     StateChanged(CleanText),
     /// The first failed check after a good one, with its message.
     CheckFailed(CleanText),

@@ -30,8 +30,24 @@ pub enum ErrorScope {
     Account,
 }
 
+/// When an account-wide error is retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryRule {
+    /// After growing waits.
+    Backoff,
+    /// After waits that stay short however long it lasts: the server has no part in it.
+    ShortBackoff,
+    /// After the time that the server asked for, or growing waits.
+    RateLimit(Option<Duration>),
+    /// After a fixed time.
+    After(Duration),
+}
+
 /// The reason why a check failed. Plain and comparable; texts are clean.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The names of the variants are used in JSON and in the list file.
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum PollError {
     /// No connection: unknown host, connection refused, network unreachable.
     Offline(CleanText),
@@ -40,9 +56,11 @@ pub enum PollError {
     Untrusted(CleanText),
     TimedOut,
     /// The connection ended within the answer.
+    #[strum(serialize = "cut_off")]
     ConnectionLost,
     NoKey,
     /// The API key could not be read from its source.
+    #[strum(serialize = "key_unread")]
     KeyUnreadable(CleanText),
     /// 401 or 403: the key was refused, or it is not allowed from this IP address.
     Unauthorized(i64),
@@ -65,6 +83,7 @@ pub enum PollError {
     /// The server does not know the task (yet).
     NotFound,
     /// The server rejects the task permanently: 400, 422, 451, 505.
+    #[strum(serialize = "refused")]
     Rejected {
         code: i64,
         message: CleanText,
@@ -78,52 +97,57 @@ pub enum PollError {
     /// An answer that cannot be parsed. Holds the reason.
     Malformed(CleanText),
     /// The request was never answered, not even with an error of ours.
+    #[strum(serialize = "lost")]
     AnswerLost,
 }
 
 impl PollError {
     pub const fn scope(&self) -> ErrorScope {
-        match self {
-            Self::Offline(_)
-            | Self::Untrusted(_)
-            | Self::NoKey
-            | Self::KeyUnreadable(_)
-            | Self::Unauthorized(_)
-            | Self::Blocked(_)
-            | Self::OutOfCredits
-            | Self::RateLimited { .. }
-            | Self::Maintenance
-            | Self::Redirected(_)
-            | Self::WrongAddress => ErrorScope::Account,
-            Self::TimedOut
-            | Self::ConnectionLost
-            | Self::NotFound
-            | Self::Rejected { .. }
-            | Self::Server { .. }
-            | Self::Malformed(_)
-            | Self::AnswerLost => ErrorScope::Task,
+        let is_of_task = self.is_transient()
+            || matches!(
+                self,
+                Self::NotFound | Self::Rejected { .. } | Self::Malformed(_)
+            );
+        if is_of_task {
+            ErrorScope::Task
+        } else {
+            ErrorScope::Account
         }
     }
 
     /// Reports whether the server or the connection failed, which may have nothing to do with the
     /// task.
     pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut | Self::ConnectionLost | Self::Server { .. } | Self::AnswerLost
+        )
+    }
+
+    /// Returns when the error is retried if it concerns the account.
+    ///
+    /// One that the user must fix (key, credits, address, certificate) is often fixed elsewhere,
+    /// and such a request costs the server next to nothing. The key is never sent over an untrusted
+    /// connection.
+    pub const fn retry_rule(&self) -> RetryRule {
         match self {
-            Self::TimedOut | Self::ConnectionLost | Self::Server { .. } | Self::AnswerLost => true,
-            Self::Offline(_)
-            | Self::Untrusted(_)
+            Self::RateLimited { retry_after, .. } => RetryRule::RateLimit(*retry_after),
+            Self::Maintenance => RetryRule::After(Duration::from_mins(1)),
+            Self::Unauthorized(_)
             | Self::NoKey
             | Self::KeyUnreadable(_)
-            | Self::Unauthorized(_)
-            | Self::Blocked(_)
             | Self::OutOfCredits
-            | Self::RateLimited { .. }
-            | Self::Maintenance
-            | Self::Redirected(_)
             | Self::WrongAddress
+            | Self::Redirected(_)
+            | Self::Untrusted(_) => RetryRule::After(Duration::from_mins(5)),
+            Self::Offline(_) | Self::Blocked(_) => RetryRule::ShortBackoff,
+            Self::TimedOut
+            | Self::ConnectionLost
             | Self::NotFound
             | Self::Rejected { .. }
-            | Self::Malformed(_) => false,
+            | Self::Server { .. }
+            | Self::Malformed(_)
+            | Self::AnswerLost => RetryRule::Backoff,
         }
     }
 
@@ -144,51 +168,33 @@ impl PollError {
         matches!(self, Self::RateLimited { .. })
     }
 
+    /// Reports whether only another key, or the user, can mend it.
+    pub const fn is_key_refused(&self) -> bool {
+        self.is_local() || matches!(self, Self::Unauthorized(_))
+    }
+
     /// Returns the name used in JSON (`checkError.kind`) and in the list file.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Offline(_) => "offline",
-            Self::Untrusted(_) => "untrusted",
-            Self::TimedOut => "timed_out",
-            Self::ConnectionLost => "cut_off",
-            Self::NoKey => "no_key",
-            Self::KeyUnreadable(_) => "key_unread",
-            Self::Unauthorized(_) => "unauthorized",
-            Self::Blocked(_) => "blocked",
-            Self::OutOfCredits => "out_of_credits",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::Maintenance => "maintenance",
-            Self::Redirected(_) => "redirected",
-            Self::WrongAddress => "wrong_address",
-            Self::NotFound => "not_found",
-            Self::Rejected { .. } => "refused",
-            Self::Server { .. } => "server",
-            Self::Malformed(_) => "malformed",
-            Self::AnswerLost => "lost",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 
     /// Returns the server's code, if it sent one.
     pub const fn code(&self) -> Option<i64> {
-        match self {
-            Self::Unauthorized(code)
-            | Self::Blocked(code)
-            | Self::RateLimited { code, .. }
-            | Self::Rejected { code, .. }
-            | Self::Server { code, .. } => Some(*code),
-            Self::OutOfCredits => Some(402),
-            Self::Maintenance => Some(455),
-            Self::Offline(_)
-            | Self::Untrusted(_)
-            | Self::TimedOut
-            | Self::ConnectionLost
-            | Self::NoKey
-            | Self::KeyUnreadable(_)
-            | Self::Redirected(_)
-            | Self::WrongAddress
-            | Self::NotFound
-            | Self::Malformed(_)
-            | Self::AnswerLost => None,
+        if let Self::Unauthorized(code)
+        | Self::Blocked(code)
+        | Self::RateLimited { code, .. }
+        | Self::Rejected { code, .. }
+        | Self::Server { code, .. } = self
+        {
+            return Some(*code);
+        }
+        if matches!(self, Self::OutOfCredits) {
+            return Some(402);
+        }
+        if matches!(self, Self::Maintenance) {
+            Some(455)
+        } else {
+            None
         }
     }
 
@@ -231,25 +237,17 @@ impl PollError {
 
     /// Returns the text that [`from_stored`](Self::from_stored) needs.
     pub const fn text(&self) -> Option<&CleanText> {
-        match self {
-            Self::Offline(text)
-            | Self::Untrusted(text)
-            | Self::KeyUnreadable(text)
-            | Self::Redirected(text)
-            | Self::Malformed(text)
-            | Self::Rejected { message: text, .. }
-            | Self::Server { message: text, .. } => Some(text),
-            Self::TimedOut
-            | Self::ConnectionLost
-            | Self::NoKey
-            | Self::Unauthorized(_)
-            | Self::Blocked(_)
-            | Self::OutOfCredits
-            | Self::RateLimited { .. }
-            | Self::Maintenance
-            | Self::WrongAddress
-            | Self::NotFound
-            | Self::AnswerLost => None,
+        if let Self::Offline(text)
+        | Self::Untrusted(text)
+        | Self::KeyUnreadable(text)
+        | Self::Redirected(text)
+        | Self::Malformed(text)
+        | Self::Rejected { message: text, .. }
+        | Self::Server { message: text, .. } = self
+        {
+            Some(text)
+        } else {
+            None
         }
     }
 }

@@ -79,15 +79,7 @@ pub enum PreviewError {
 impl PreviewError {
     /// Reports whether it is the same for every task.
     pub const fn is_global(self) -> bool {
-        match self {
-            Self::NoFfmpeg | Self::Unsupported => true,
-            Self::InputUnavailable
-            | Self::FileMissing
-            | Self::Unreadable
-            | Self::TooSlow
-            | Self::Stopped
-            | Self::Panicked => false,
-        }
+        matches!(self, Self::NoFfmpeg | Self::Unsupported)
     }
 }
 

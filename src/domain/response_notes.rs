@@ -3,6 +3,7 @@
 //! They never change a task.
 
 use jiff::{SignedDuration, Timestamp};
+use strum::VariantArray as _;
 
 use super::{
     poll_result::{PollError, PollResult},
@@ -14,7 +15,7 @@ use super::{
 pub const MAX_EXCERPT_LEN: usize = 2 * 1024;
 
 /// An unusual property of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum Anomaly {
     /// The answer could not be parsed, or was for another task.
     Malformed,
@@ -33,15 +34,7 @@ pub enum Anomaly {
 }
 
 impl Anomaly {
-    pub const ALL: [Self; 7] = [
-        Self::Malformed,
-        Self::MissingCode,
-        Self::UnknownCode,
-        Self::UnknownFlag,
-        Self::StatusMismatch,
-        Self::DataAsText,
-        Self::Contradiction,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// The notes on one answer. A normal answer allocates nothing.

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    poll_result::{ErrorScope, FailedCheck, PollError},
+    poll_result::{ErrorScope, FailedCheck, PollError, RetryRule},
     task::TaskId,
     time::Mono,
 };
@@ -249,51 +249,20 @@ impl Jitter {
     /// to a tenth. Being offline costs the server nothing, so that wait stays within a minute
     /// however long it lasts.
     ///
-    /// An error that the user must fix (key, credits, address, certificate) is retried every five
-    /// minutes: it is often fixed elsewhere, and such a request costs the server next to nothing.
-    /// The key is never sent over an untrusted connection.
+    /// Any other wait is that of [`PollError::retry_rule`].
     pub fn account_backoff(self, error: &PollError, failures: u32) -> Duration {
-        let requested = match error {
-            PollError::RateLimited {
-                retry_after: Some(requested),
-                ..
-            } => Some(*requested),
-            PollError::RateLimited { .. } => Some(
-                Duration::from_secs(10).saturating_mul(1 << failures.clamp(1, 8).saturating_sub(1)),
-            ),
-            PollError::Maintenance => Some(Duration::from_mins(1)),
-            PollError::Unauthorized(_)
-            | PollError::NoKey
-            | PollError::KeyUnreadable(_)
-            | PollError::OutOfCredits
-            | PollError::WrongAddress
-            | PollError::Redirected(_)
-            | PollError::Untrusted(_) => Some(Duration::from_mins(5)),
-            PollError::Offline(_)
-            | PollError::Blocked(_)
-            | PollError::TimedOut
-            | PollError::ConnectionLost
-            | PollError::NotFound
-            | PollError::Rejected { .. }
-            | PollError::Server { .. }
-            | PollError::Malformed(_)
-            | PollError::AnswerLost => None,
+        let wait = match error.retry_rule() {
+            RetryRule::Backoff => return self.backoff(failures, None),
+            RetryRule::ShortBackoff => return self.jittered_backoff(MAX_BACKOFF, failures, None),
+            RetryRule::RateLimit(Some(wait)) | RetryRule::After(wait) => wait,
+            RetryRule::RateLimit(None) => {
+                let doublings = failures.clamp(1, 8).saturating_sub(1);
+                Duration::from_secs(10).saturating_mul(1 << doublings)
+            }
         };
-        requested.map_or_else(
-            || {
-                if matches!(error, PollError::Offline(_) | PollError::Blocked(_)) {
-                    self.jittered_backoff(MAX_BACKOFF, failures, None)
-                } else {
-                    self.backoff(failures, None)
-                }
-            },
-            |requested| {
-                let requested = requested.clamp(Duration::from_secs(1), MAX_WAIT);
-                requested
-                    .mul_f64(1.0 + 0.1 * self.unit(None, failures))
-                    .min(MAX_WAIT)
-            },
-        )
+        wait.clamp(Duration::from_secs(1), MAX_WAIT)
+            .mul_f64(1.0 + 0.1 * self.unit(None, failures))
+            .min(MAX_WAIT)
     }
 }
 

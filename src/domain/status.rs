@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use strum::VariantArray as _;
 
 use super::{
     estimate::Estimate,
@@ -22,7 +23,7 @@ pub const EXPIRING: Duration = Duration::from_hours(48);
 pub const EXPIRING_SOON: Duration = Duration::from_hours(24);
 
 /// The status of a task as the user sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::VariantArray)]
 pub enum Status {
     /// Not answered yet.
     New,
@@ -47,21 +48,7 @@ pub enum Status {
 }
 
 impl Status {
-    pub const ALL: [Self; 13] = [
-        Self::New,
-        Self::Generating,
-        Self::Finishing,
-        Self::Late,
-        Self::Ready,
-        Self::Saved,
-        Self::NoLink,
-        Self::LinkExpired,
-        Self::CallbackFailed,
-        Self::CreateFailed,
-        Self::GenerationFailed,
-        Self::NotFound,
-        Self::Unknown,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     pub fn for_task(
         task: &Task,
@@ -101,7 +88,18 @@ impl Status {
 }
 
 /// A tab of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 pub enum Tab {
     #[default]
     All,
@@ -117,37 +115,16 @@ pub enum Tab {
 
 impl Tab {
     /// In the order of the screen.
-    pub const ALL: [Self; 6] = [
-        Self::All,
-        Self::Active,
-        Self::Ready,
-        Self::Rescued,
-        Self::Failed,
-        Self::Expiring,
-    ];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::All => "All",
-            Self::Active => "Active",
-            Self::Ready => "Ready",
-            Self::Rescued => "Callback",
-            Self::Failed => "Failed",
-            Self::Expiring => "Expiring",
-        }
-    }
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the name used in the saved session.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Rescued => "Rescued",
-            Self::All | Self::Active | Self::Ready | Self::Failed | Self::Expiring => self.name(),
-        }
+    pub fn key(self) -> &'static str {
+        self.into()
     }
 
     /// Parses the name used in the saved session.
     pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tab| tab.key() == key)
+        key.parse().ok()
     }
 
     /// Returns the next tab; after the last, the first.
@@ -163,15 +140,9 @@ impl Tab {
     }
 
     fn step(self, by: usize) -> Self {
-        let at = Self::ALL
-            .into_iter()
-            .position(|tab| tab == self)
-            .unwrap_or_default();
-        Self::ALL
-            .into_iter()
-            .cycle()
-            .nth(at + by)
-            .unwrap_or_default()
+        let tabs = Self::ALL.iter().cycle();
+        let mut from_self = tabs.skip_while(|tab| **tab != self);
+        from_self.nth(by).copied().unwrap_or_default()
     }
 }
 
@@ -363,7 +334,7 @@ mod tests {
 
     #[test]
     fn tabs_wrap_around() {
-        for tab in Tab::ALL {
+        for tab in Tab::ALL.iter().copied() {
             assert_eq!(tab.next().previous(), tab);
         }
         assert_eq!(Tab::All.previous(), Tab::Expiring);

@@ -64,16 +64,13 @@ impl WatchedTask {
         added: Timestamp,
         poll_history: PollHistory,
     ) -> Self {
-        let poll_state = match (&poll_history.last_error, task.state().is_final()) {
-            (_, true) if !lacks_link(&task) => PollState::Stopped(StopReason::Finished),
-            (
-                Some(FailedCheck {
-                    error: PollError::Rejected { .. },
-                    ..
-                }),
-                _,
-            ) => PollState::Stopped(StopReason::Rejected),
-            _ => PollState::DueAt(Mono::default()),
+        let error = poll_history.last_error.as_ref().map(|failed| &failed.error);
+        let poll_state = if task.state().is_final() && !lacks_link(&task) {
+            PollState::Stopped(StopReason::Finished)
+        } else if matches!(error, Some(PollError::Rejected { .. })) {
+            PollState::Stopped(StopReason::Rejected)
+        } else {
+            PollState::DueAt(Mono::default())
         };
         Self {
             task,
@@ -93,16 +90,14 @@ impl WatchedTask {
 
     /// Returns the title of its row: the label, else the prompt, else the id.
     pub fn title(&self) -> &str {
-        let prompt = self
-            .task
-            .details()
-            .prompt
-            .as_ref()
-            .filter(|prompt| !prompt.is_empty());
-        self.label
-            .as_ref()
-            .or(prompt)
-            .map_or_else(|| self.id().as_str(), CleanText::as_str)
+        let title = self.label.as_ref().or_else(|| self.prompt());
+        title.map_or_else(|| self.id().as_str(), CleanText::as_str)
+    }
+
+    /// Returns the prompt, unless it is empty.
+    fn prompt(&self) -> Option<&CleanText> {
+        let prompt = self.task.details().prompt.as_ref();
+        prompt.filter(|prompt| !prompt.is_empty())
     }
 
     /// Returns a title that tells tasks with the same label apart: a shared label is followed by
@@ -113,13 +108,11 @@ impl WatchedTask {
         if !self.label.as_ref().is_some_and(is_shared) {
             return title.into();
         }
-        let prompt = self.task.details().prompt.as_ref();
-        let prompt = prompt.filter(|prompt| !prompt.is_empty());
         let id = self.id().as_str();
-        let id_prefix = id
-            .get(..id.floor_char_boundary(ID_PREFIX_LEN))
-            .unwrap_or(id);
-        let suffix = prompt.map_or(id_prefix, CleanText::as_str);
+        let id_prefix = id.get(..id.floor_char_boundary(ID_PREFIX_LEN));
+        let suffix = self
+            .prompt()
+            .map_or(id_prefix.unwrap_or(id), CleanText::as_str);
         format!("{title} · {suffix}").into()
     }
 
@@ -223,10 +216,9 @@ impl WatchedTask {
         }
         let mut results = self.task.state().videos().zip(1..);
         if results.all(|(_, number)| self.saved_results.has(number)) {
-            ResultLocation::OnDisk
-        } else {
-            ResultLocation::OnServer
+            return ResultLocation::OnDisk;
         }
+        ResultLocation::OnServer
     }
 
     pub fn status(&self, estimate: &Estimate, retention: Duration, now: Now) -> Status {

@@ -237,40 +237,45 @@ impl Watchlist {
     }
 
     fn index(&mut self, watched: &WatchedTask) {
-        let id = watched.id();
-        match watched.poll_state {
-            PollState::DueAt(at) => drop(self.due.insert((at, id.clone()))),
-            PollState::InFlight { since, .. } => drop(self.in_flight.insert((since, id.clone()))),
-            PollState::Stopped(_) => {}
-        }
-        if let Some(end) = watched.relevant_expiry(self.retention) {
-            self.counted.1 += usize::from(self.is_in_expiring_count(end));
-            self.link_expiries.insert((end, id.clone()));
-        }
-        if watched.task.state().is_final() {
-            self.finished.insert((watched.ended_at(), id.clone()));
-        }
+        self.set_indexed(watched, true);
         self.run_times.record(&watched.task);
         self.labels.add(watched.label.as_ref());
         self.counts.count(watched, 1);
     }
 
     fn unindex(&mut self, watched: &WatchedTask) {
-        let id = watched.id();
-        match watched.poll_state {
-            PollState::DueAt(at) => drop(self.due.remove(&(at, id.clone()))),
-            PollState::InFlight { since, .. } => drop(self.in_flight.remove(&(since, id.clone()))),
-            PollState::Stopped(_) => {}
-        }
-        if let Some(end) = watched.relevant_expiry(self.retention) {
-            let is_counted = self.is_in_expiring_count(end);
-            self.counted.1 = self.counted.1.saturating_sub(is_counted.into());
-            self.link_expiries.remove(&(end, id.clone()));
-        }
-        self.finished.remove(&(watched.ended_at(), id.clone()));
+        self.set_indexed(watched, false);
         self.run_times.remove(&watched.task);
         self.labels.remove(watched.label.as_ref());
         self.counts.count(watched, -1);
+    }
+
+    /// Adds the times of a task to the ordered sets, or removes them.
+    fn set_indexed(&mut self, watched: &WatchedTask, is_added: bool) {
+        fn set<T: Ord>(times: &mut BTreeSet<(T, TaskId)>, at: T, id: &TaskId, is_added: bool) {
+            let entry = (at, id.clone());
+            if is_added {
+                times.insert(entry);
+            } else {
+                times.remove(&entry);
+            }
+        }
+        let id = watched.id();
+        match watched.poll_state {
+            PollState::DueAt(at) => set(&mut self.due, at, id, is_added),
+            PollState::InFlight { since, .. } => set(&mut self.in_flight, since, id, is_added),
+            PollState::Stopped(_) => {}
+        }
+        if let Some(end) = watched.relevant_expiry(self.retention) {
+            if self.is_in_expiring_count(end) {
+                let by = if is_added { 1 } else { -1 };
+                self.counted.1 = self.counted.1.saturating_add_signed(by);
+            }
+            set(&mut self.link_expiries, end, id, is_added);
+        }
+        if watched.task.state().is_final() {
+            set(&mut self.finished, watched.ended_at(), id, is_added);
+        }
     }
 }
 
@@ -368,11 +373,11 @@ mod tests {
 
     /// Returns views with every tab, every order, and all kinds of filter.
     fn list_views() -> Vec<ListView> {
-        let tabs = Tab::ALL.map(|tab| ListView {
-            tab,
+        let tabs = Tab::ALL.iter().map(|tab| ListView {
+            tab: *tab,
             ..ListView::default()
         });
-        let orders = SortColumn::ALL.into_iter().flat_map(|sort| {
+        let orders = SortColumn::ALL.iter().flat_map(|&sort| {
             [SortOrder::new(sort), SortOrder::new(sort).flipped()].map(|order| ListView {
                 order,
                 ..ListView::default()
@@ -391,7 +396,7 @@ mod tests {
             query: Query::parse(text).unwrap(),
             ..ListView::default()
         });
-        tabs.into_iter().chain(orders).chain(queries).collect()
+        tabs.chain(orders).chain(queries).collect()
     }
 
     proptest! {

@@ -57,26 +57,16 @@ impl PollError {
 
     /// Returns the message without the server's own text, which differs from task to task.
     pub fn summary(&self) -> String {
-        match self {
-            Self::Rejected { code, .. } => format!("the server rejected the task ({code})"),
-            Self::Server { code, .. } => format!("server error ({code})"),
-            Self::Malformed(_) => "invalid answer".to_owned(),
-            Self::Offline(_)
-            | Self::Untrusted(_)
-            | Self::TimedOut
-            | Self::ConnectionLost
-            | Self::NoKey
-            | Self::KeyUnreadable(_)
-            | Self::Unauthorized(_)
-            | Self::Blocked(_)
-            | Self::OutOfCredits
-            | Self::RateLimited { .. }
-            | Self::Maintenance
-            | Self::Redirected(_)
-            | Self::WrongAddress
-            | Self::NotFound
-            | Self::AnswerLost => self.message(),
+        if let Self::Rejected { code, .. } = self {
+            return format!("the server rejected the task ({code})");
         }
+        if let Self::Server { code, .. } = self {
+            return format!("server error ({code})");
+        }
+        if matches!(self, Self::Malformed(_)) {
+            return "invalid answer".to_owned();
+        }
+        self.message()
     }
 
     /// Returns what the user can do, or what happens automatically, as a sentence.

@@ -6,11 +6,12 @@
 use crate::domain::status::Tab;
 
 impl Tab {
-    /// Returns the title on the screen; [`Tab::name`] is the name in files and filters.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Rescued => "Callback",
-            Self::All | Self::Active | Self::Ready | Self::Failed | Self::Expiring => self.name(),
+    /// Returns the title on the screen; [`Tab::key`] is the name in files.
+    pub fn title(self) -> &'static str {
+        if self == Self::Rescued {
+            "Callback"
+        } else {
+            self.key()
         }
     }
 }

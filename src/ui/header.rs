@@ -204,7 +204,7 @@ fn tab_pieces(ctx: &RenderContext<'_>, has_banner: bool) -> Vec<LinePiece<'stati
     let gap = u16::from(ctx.layout.width_class == WidthClass::Wide);
     let is_known = *ctx.state.loading() == ListLoading::Done;
     let mut lead = 0;
-    let tabs = Tab::ALL.into_iter().map(|tab| {
+    let tabs = Tab::ALL.iter().map(|&tab| {
         let count = query::tab_count(tab, ctx.state.list(), ctx.now);
         let is_shown = ctx.state.tab() == tab;
         let mut text = tab.title().to_owned();

@@ -196,11 +196,14 @@ mod tests {
 
     #[test]
     fn every_status_has_a_unique_word_and_a_glyph() {
-        let words: HashSet<_> = Status::ALL.map(Status::word).into();
-        let shorts: HashSet<_> = Status::ALL.map(Status::short_word).into();
+        let words: HashSet<_> = Status::ALL.iter().map(|status| status.word()).collect();
+        let shorts: HashSet<_> = Status::ALL
+            .iter()
+            .map(|status| status.short_word())
+            .collect();
         assert_eq!(words.len(), Status::ALL.len());
         assert_eq!(shorts.len(), Status::ALL.len());
-        for status in Status::ALL {
+        for &status in Status::ALL {
             assert!(status.word().len() <= 13 && status.short_word().len() <= 4);
             for theme in [Theme::ansi(), Theme::monochrome().with_ascii()] {
                 let glyph = theme.status_style(status, now()).glyph;
@@ -212,7 +215,7 @@ mod tests {
     #[test]
     fn the_ascii_glyphs_are_ascii() {
         let theme = Theme::ansi().with_ascii();
-        for status in Status::ALL {
+        for &status in Status::ALL {
             assert!(theme.status_style(status, now()).glyph.is_ascii());
         }
         assert_eq!(theme.key_name(KeyChord::plain(Key::Up)), "Up");

@@ -238,7 +238,7 @@ fn files_on_disk_count_as_saved() {
 
 #[test]
 fn sort_orders_are_stored_by_name() {
-    for column in SortColumn::ALL {
+    for &column in SortColumn::ALL {
         for order in [SortOrder::new(column), SortOrder::new(column).flipped()] {
             assert_eq!(SortOrder::from_key(&order.key()), Some(order));
             assert!(order.short().len() <= order.name().len());

@@ -51,7 +51,7 @@ impl Diagnostics {
 
     /// Returns the anomalies that occurred, each with its number of answers.
     pub fn anomalies(&self) -> impl Iterator<Item = (Anomaly, u32)> {
-        let counts = Anomaly::ALL.into_iter().zip(self.counts);
+        let counts = Anomaly::ALL.iter().copied().zip(self.counts);
         counts.filter(|(_, count)| *count > 0)
     }
 
@@ -75,7 +75,7 @@ impl Diagnostics {
             return;
         }
         self.unusual_answers = self.unusual_answers.saturating_add(1);
-        for (anomaly, count) in Anomaly::ALL.into_iter().zip(&mut self.counts) {
+        for (anomaly, count) in Anomaly::ALL.iter().copied().zip(&mut self.counts) {
             *count = count.saturating_add(u32::from(notes.anomalies.contains(&anomaly)));
         }
         self.last_unusual = Some(Box::new(UnusualAnswer {

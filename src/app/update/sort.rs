@@ -27,7 +27,7 @@ fn sort_menu(order: SortOrder, cursor: usize) -> Menu {
         note: column_description(column),
         ..MenuItem::new(MenuChoice::Sort(column), order.offered(column).name())
     };
-    let items = SortColumn::ALL.map(item).into();
+    let items = SortColumn::ALL.iter().copied().map(item).collect();
     Menu {
         title: "Sort by".to_owned(),
         note: Some(order.name().to_owned()),

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use strum::VariantArray as _;
+
 use crate::domain::{duration_text::HumanDuration, fuzzy::SearchPattern};
 
 /// A filter: all of its tests must match. An empty one matches every task.
@@ -77,51 +79,42 @@ pub enum FilterField {
 }
 
 impl FilterField {
-    /// In the order of error messages.
-    pub(super) const ALL: [Self; 9] = [
-        Self::State,
-        Self::Code,
-        Self::Text(TextField::Label),
-        Self::Text(TextField::Prompt),
-        Self::Text(TextField::Id),
-        Self::Text(TextField::Error),
-        Self::Duration(DurationField::Took),
-        Self::Duration(DurationField::Age),
-        Self::Duration(DurationField::Left),
+    /// The fields in the order of error messages, with their names and an example of their use.
+    pub(super) const ALL: [(Self, &'static str, &'static str); 9] = [
+        (Self::State, "state", "state:failed"),
+        (Self::Code, "code", "code:501"),
+        (Self::Text(TextField::Label), "label", "label:campaign"),
+        (
+            Self::Text(TextField::Prompt),
+            "prompt",
+            "prompt:\"slow pan\"",
+        ),
+        (Self::Text(TextField::Id), "id", "id:774d"),
+        (Self::Text(TextField::Error), "error", "error:person"),
+        (Self::Duration(DurationField::Took), "took", "took:>5m"),
+        (Self::Duration(DurationField::Age), "age", "age:<2h"),
+        (Self::Duration(DurationField::Left), "left", "left:<2d"),
     ];
 
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::State => "state",
-            Self::Code => "code",
-            Self::Text(TextField::Label) => "label",
-            Self::Text(TextField::Prompt) => "prompt",
-            Self::Text(TextField::Id) => "id",
-            Self::Text(TextField::Error) => "error",
-            Self::Duration(DurationField::Took) => "took",
-            Self::Duration(DurationField::Age) => "age",
-            Self::Duration(DurationField::Left) => "left",
-        }
+    pub fn name(self) -> &'static str {
+        let mut all = Self::ALL.into_iter();
+        all.find(|(field, ..)| *field == self)
+            .map_or("", |(_, name, _)| name)
     }
 
     /// Returns an example of its use.
-    pub const fn example(self) -> &'static str {
-        match self {
-            Self::State => "state:failed",
-            Self::Code => "code:501",
-            Self::Text(TextField::Label) => "label:campaign",
-            Self::Text(TextField::Prompt) => "prompt:\"slow pan\"",
-            Self::Text(TextField::Id) => "id:774d",
-            Self::Text(TextField::Error) => "error:person",
-            Self::Duration(DurationField::Took) => "took:>5m",
-            Self::Duration(DurationField::Age) => "age:<2h",
-            Self::Duration(DurationField::Left) => "left:<2d",
-        }
+    pub fn example(self) -> &'static str {
+        let mut all = Self::ALL.into_iter();
+        all.find(|(field, ..)| *field == self)
+            .map_or("", |(.., example)| example)
     }
 }
 
 /// A state in the filter language: those of JSON, and those on the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case", ascii_case_insensitive)]
 pub enum StateWord {
     New,
     Generating,
@@ -140,44 +133,11 @@ pub enum StateWord {
 
 impl StateWord {
     /// In the order of error messages and help.
-    pub const ALL: [Self; 13] = [
-        Self::New,
-        Self::Generating,
-        Self::Late,
-        Self::Active,
-        Self::Succeeded,
-        Self::Ready,
-        Self::Rescued,
-        Self::Failed,
-        Self::NotFound,
-        Self::Unknown,
-        Self::Expiring,
-        Self::Expired,
-        Self::Saved,
-    ];
-
-    pub(super) fn parse(word: &str) -> Option<Self> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|state| state.name().eq_ignore_ascii_case(word))
-    }
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the word; for a state of JSON, its name there.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Generating => "generating",
-            Self::Late => "late",
-            Self::Active => "active",
-            Self::Succeeded => "succeeded",
-            Self::Ready => "ready",
-            Self::Rescued => "rescued",
-            Self::Failed => "failed",
-            Self::NotFound => "not_found",
-            Self::Unknown => "unknown",
-            Self::Expiring => "expiring",
-            Self::Expired => "expired",
-            Self::Saved => "saved",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -248,21 +208,14 @@ fn write_test(f: &mut fmt::Formatter<'_>, test: &FilterTest) -> fmt::Result {
 
 /// Writes a value, in quotes if it needs them.
 fn write_value(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let is_plain = !text.chars().any(char::is_whitespace) && !text.starts_with(['"', '<', '>']);
-    if is_plain {
-        f.write_str(text)
-    } else {
+    if text.contains(char::is_whitespace) || text.starts_with(['"', '<', '>']) {
         write_quoted(f, text)
+    } else {
+        f.write_str(text)
     }
 }
 
 fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_str("\"")?;
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            f.write_str("\\")?;
-        }
-        write!(f, "{c}")?;
-    }
-    f.write_str("\"")
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    write!(f, "\"{escaped}\"")
 }

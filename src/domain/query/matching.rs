@@ -66,16 +66,13 @@ impl Query {
 
     /// Reports whether time alone can change a result.
     pub(super) fn depends_on_time(&self) -> bool {
-        self.terms.iter().any(|term| match &term.test {
-            FilterTest::State(_)
-            | FilterTest::Word(_, Some(_))
-            | FilterTest::Duration(DurationField::Age | DurationField::Left, ..) => true,
-            FilterTest::Duration(DurationField::Took, ..)
-            | FilterTest::Word(_, None)
-            | FilterTest::Phrase(_)
-            | FilterTest::Text(..)
-            | FilterTest::Code(_)
-            | FilterTest::CodeNumber(..) => false,
+        self.terms.iter().any(|term| {
+            matches!(
+                term.test,
+                FilterTest::State(_)
+                    | FilterTest::Word(_, Some(_))
+                    | FilterTest::Duration(DurationField::Age | DurationField::Left, ..)
+            )
         })
     }
 
@@ -95,17 +92,11 @@ impl Query {
     pub fn match_positions(&self, title: &str, searcher: &mut Searcher) -> Vec<u32> {
         let mut positions = Vec::new();
         for term in self.terms.iter().filter(|term| !term.is_negated) {
-            match &term.test {
-                FilterTest::Word(pattern, _)
-                | FilterTest::Phrase(pattern)
-                | FilterTest::Text(TextField::Label | TextField::Prompt, pattern) => {
-                    positions.extend_from_slice(searcher.match_positions(pattern, title));
-                }
-                FilterTest::Text(TextField::Id | TextField::Error, _)
-                | FilterTest::State(_)
-                | FilterTest::Code(_)
-                | FilterTest::CodeNumber(..)
-                | FilterTest::Duration(..) => {}
+            if let FilterTest::Word(pattern, _)
+            | FilterTest::Phrase(pattern)
+            | FilterTest::Text(TextField::Label | TextField::Prompt, pattern) = &term.test
+            {
+                positions.extend_from_slice(searcher.match_positions(pattern, title));
             }
         }
         positions.sort_unstable();
@@ -139,10 +130,7 @@ impl FilterTest {
     }
 
     const fn is_search(&self) -> bool {
-        match self {
-            Self::Word(..) | Self::Phrase(_) | Self::Text(..) => true,
-            Self::State(_) | Self::Code(_) | Self::CodeNumber(..) | Self::Duration(..) => false,
-        }
+        matches!(self, Self::Word(..) | Self::Phrase(_) | Self::Text(..))
     }
 
     fn matches(

@@ -1,9 +1,10 @@
 //! The sort orders of the list. Each is total and depends on the tasks alone: an unchanged task
 //! keeps its position as time goes by.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 
 use jiff::Timestamp;
+use strum::VariantArray as _;
 
 use crate::domain::{
     status::{self, Tab},
@@ -15,7 +16,19 @@ use crate::domain::{
 const TITLE_KEY_LEN: usize = 64;
 
 /// The sort key: a column, or the last change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum SortColumn {
     #[default]
     Age,
@@ -28,30 +41,17 @@ pub enum SortColumn {
     /// Link expiry.
     Link,
     /// Added, started or finished.
+    #[strum(serialize = "change")]
     LastChange,
 }
 
 impl SortColumn {
     /// In the order of the menu.
-    pub const ALL: [Self; 6] = [
-        Self::Age,
-        Self::Status,
-        Self::Title,
-        Self::Took,
-        Self::Link,
-        Self::LastChange,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the name used in the saved session.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Age => "age",
-            Self::Status => "status",
-            Self::Title => "title",
-            Self::Took => "took",
-            Self::Link => "link",
-            Self::LastChange => "change",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -98,37 +98,28 @@ impl SortOrder {
 
     /// Returns the order in words, such as "newest first".
     pub const fn name(self) -> &'static str {
-        match (self.column, self.is_reversed) {
-            (SortColumn::Age, false) => "newest first",
-            (SortColumn::Age, true) => "oldest first",
-            (SortColumn::Status, false) => "active first",
-            (SortColumn::Status, true) => "failed first",
-            (SortColumn::Title, false) => "title A to Z",
-            (SortColumn::Title, true) => "title Z to A",
-            (SortColumn::Took, false) => "longest first",
-            (SortColumn::Took, true) => "shortest first",
-            (SortColumn::Link, false) => "expiring first",
-            (SortColumn::Link, true) => "expiring last",
-            (SortColumn::LastChange, false) => "latest change first",
-            (SortColumn::LastChange, true) => "latest change last",
-        }
+        self.names().0
     }
 
     /// Returns the order in one word or two, for narrow layouts.
     pub const fn short(self) -> &'static str {
+        self.names().1
+    }
+
+    const fn names(self) -> (&'static str, &'static str) {
         match (self.column, self.is_reversed) {
-            (SortColumn::Age, false) => "newest",
-            (SortColumn::Age, true) => "oldest",
-            (SortColumn::Status, false) => "active",
-            (SortColumn::Status, true) => "failed",
-            (SortColumn::Title, false) => "A to Z",
-            (SortColumn::Title, true) => "Z to A",
-            (SortColumn::Took, false) => "longest",
-            (SortColumn::Took, true) => "shortest",
-            (SortColumn::Link, false) => "expiring",
-            (SortColumn::Link, true) => "lasting",
-            (SortColumn::LastChange, false) => "changed",
-            (SortColumn::LastChange, true) => "unchanged",
+            (SortColumn::Age, false) => ("newest first", "newest"),
+            (SortColumn::Age, true) => ("oldest first", "oldest"),
+            (SortColumn::Status, false) => ("active first", "active"),
+            (SortColumn::Status, true) => ("failed first", "failed"),
+            (SortColumn::Title, false) => ("title A to Z", "A to Z"),
+            (SortColumn::Title, true) => ("title Z to A", "Z to A"),
+            (SortColumn::Took, false) => ("longest first", "longest"),
+            (SortColumn::Took, true) => ("shortest first", "shortest"),
+            (SortColumn::Link, false) => ("expiring first", "expiring"),
+            (SortColumn::Link, true) => ("expiring last", "lasting"),
+            (SortColumn::LastChange, false) => ("latest change first", "changed"),
+            (SortColumn::LastChange, true) => ("latest change last", "unchanged"),
         }
     }
 
@@ -141,9 +132,7 @@ impl SortOrder {
     /// Parses the name used in the saved session.
     pub fn from_key(key: &str) -> Option<Self> {
         let name = key.strip_prefix('-').unwrap_or(key);
-        let column = SortColumn::ALL
-            .into_iter()
-            .find(|column| column.name() == name)?;
+        let column = name.parse().ok()?;
         Some(Self {
             column,
             is_reversed: name.len() < key.len(),
@@ -200,18 +189,16 @@ impl SortOrder {
     /// Compares two sort keys; ties by age, newest first, then by id, so that the order is total.
     pub(super) fn compare(self, a: (&SortKey, &TaskId), b: (&SortKey, &TaskId)) -> Ordering {
         let ((a, a_id), (b, b_id)) = (a, b);
-        let title = a.title.cmp(&b.title);
-        let title = if self.is_reversed {
-            title.reverse()
-        } else {
-            title
+        let reversed = |ordering: Ordering, is_reversed| {
+            if is_reversed {
+                ordering.reverse()
+            } else {
+                ordering
+            }
         };
-        let age = Reverse(a.started_at).cmp(&Reverse(b.started_at));
-        let age = if self == Self::new(SortColumn::Age).flipped() {
-            age.reverse()
-        } else {
-            age
-        };
+        let title = reversed(a.title.cmp(&b.title), self.is_reversed);
+        let is_oldest_first = self == Self::new(SortColumn::Age).flipped();
+        let age = reversed(b.started_at.cmp(&a.started_at), is_oldest_first);
         a.rank
             .cmp(&b.rank)
             .then(title)

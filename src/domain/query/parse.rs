@@ -149,7 +149,7 @@ impl<'a> QueryParser<'a> {
             .split_once(':')
             .filter(|(name, _)| is_field_name(name))
         else {
-            let state = StateWord::parse(word.text);
+            let state = word.text.parse().ok();
             return Ok(FilterTest::Word(SearchPattern::fuzzy(word.text), state));
         };
         let name = Piece {
@@ -239,15 +239,15 @@ fn is_field_name(name: &str) -> bool {
 
 fn field(name: Piece<'_>) -> Result<FilterField, QueryError> {
     let lower = name.text.to_lowercase();
-    let known = FilterField::ALL
-        .into_iter()
-        .find(|field| field.name() == lower);
-    known.ok_or_else(|| {
-        name.error(QueryProblem::UnknownField {
-            name: name.text.to_owned(),
-            known: FilterField::ALL.map(FilterField::name).to_vec(),
+    let mut known = FilterField::ALL.into_iter();
+    known
+        .find_map(|(field, name, _)| (name == lower).then_some(field))
+        .ok_or_else(|| {
+            name.error(QueryProblem::UnknownField {
+                name: name.text.to_owned(),
+                known: FilterField::ALL.map(|(_, name, _)| name).to_vec(),
+            })
         })
-    })
 }
 
 fn states(value: Piece<'_>) -> Result<Vec<StateWord>, QueryError> {
@@ -265,14 +265,11 @@ fn states(value: Piece<'_>) -> Result<Vec<StateWord>, QueryError> {
 }
 
 fn state(piece: Piece<'_>) -> Result<StateWord, QueryError> {
-    let lower = piece.text.to_lowercase().replace(['-', ' '], "_");
-    let known = StateWord::ALL
-        .into_iter()
-        .find(|state| state.name() == lower);
-    known.ok_or_else(|| {
+    let name = piece.text.replace(['-', ' '], "_");
+    name.parse().map_err(|_unknown| {
         piece.error(QueryProblem::UnknownState {
             name: piece.text.to_owned(),
-            known: StateWord::ALL.map(StateWord::name).to_vec(),
+            known: StateWord::ALL.iter().map(|state| state.name()).collect(),
         })
     })
 }

@@ -118,7 +118,7 @@ fn group_lines(group: KeyGroup, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
 /// Returns the line of the keys that select a tab or a page.
 fn tabs_line(ctx: &RenderContext<'_>) -> Line<'static> {
     let (what, names) = match ctx.state.screen() {
-        MainScreen::List => ("tabs", Tab::ALL.map(Tab::title).to_vec()),
+        MainScreen::List => ("tabs", Tab::ALL.iter().map(|tab| tab.title()).collect()),
         MainScreen::Detail { .. } => ("pages", DetailPage::ALL.map(DetailPage::name).to_vec()),
     };
     let keys: Vec<_> = ctx
