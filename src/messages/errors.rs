@@ -8,7 +8,7 @@ use crate::domain::{
     path_text::PathError,
     poll_result::PollError,
     preview::PreviewError,
-    query::{MAX_QUERY_LEN, QueryProblem},
+    query::{FilterField, MAX_QUERY_LEN, QueryProblem, StateWord},
     response_notes::Anomaly,
     suggest::closest_match,
 };
@@ -258,22 +258,19 @@ impl fmt::Display for QueryProblem {
                 let (name, example) = (field.name(), field.example());
                 write!(f, "{name} needs a value, as in {example}")
             }
-            Self::UnknownField { name, known } => {
-                write!(f, "unknown field \"{name}\"")?;
-                match did_you_mean(name, known.iter().copied()) {
-                    hint if hint.is_empty() => {
-                        let known = known.join(", ");
-                        write!(f, "; fields are {known}; put text in quotes")
-                    }
-                    hint => f.write_str(&hint),
-                }
+            Self::UnknownField(name) => {
+                let known = FilterField::ALL.map(|(_, known, _)| known);
+                let list = format!("; fields are {}; put text in quotes", known.join(", "));
+                let hint = did_you_mean(name, known);
+                let hint = if hint.is_empty() { list } else { hint };
+                write!(f, "unknown field \"{name}\"{hint}")
             }
-            Self::UnknownState { name, known } => {
-                write!(f, "unknown state \"{name}\"")?;
-                match did_you_mean(name, known.iter().copied()) {
-                    hint if hint.is_empty() => write!(f, "; states are {}", known.join(", ")),
-                    hint => f.write_str(&hint),
-                }
+            Self::UnknownState(name) => {
+                let known: Vec<_> = StateWord::ALL.iter().map(|state| state.name()).collect();
+                let list = format!("; states are {}", known.join(", "));
+                let hint = did_you_mean(name, known);
+                let hint = if hint.is_empty() { list } else { hint };
+                write!(f, "unknown state \"{name}\"{hint}")
             }
             Self::CodeNotANumber => {
                 f.write_str("a code is compared with a number, as in code:>=500")

@@ -123,13 +123,14 @@ impl Findings {
         self.secrets.insert(secret);
     }
 
-    fn is_secret(&self, id: &TaskId) -> bool {
-        let id = normalized(id.as_str());
-        self.secrets.contains(&id)
-            || self
-                .known_secrets
-                .iter()
-                .any(|secret| id.contains(&**secret))
+    /// Reports whether an id is a secret or contains one.
+    fn is_secret(&self, id: &QueuedId) -> bool {
+        let letters = normalized(id.id.as_str());
+        let contained = Some(&self.secrets).filter(|_| id.evidence == Evidence::Suspicious);
+        let contained = contained.into_iter().flatten();
+        let long = contained.filter(|secret| secret.len() >= MIN_SECRET);
+        let mut parts = long.chain(&self.known_secrets).map(Box::as_ref);
+        self.secrets.contains(&letters) || parts.any(|part: &str| letters.contains(part))
     }
 
     /// Records the words of a text that follows the name of a secret.
@@ -228,13 +229,7 @@ impl Findings {
         let names_tasks = self.names_tasks;
         let mut found = Vec::with_capacity(self.queue.len());
         for entry in std::mem::take(&mut self.queue) {
-            let letters = normalized(entry.id.as_str());
-            let contains_secret = entry.evidence == Evidence::Suspicious
-                && self
-                    .secrets
-                    .iter()
-                    .any(|secret| secret.len() >= MIN_SECRET && letters.contains(secret.as_ref()));
-            if contains_secret || self.is_secret(&entry.id) {
+            if self.is_secret(&entry) {
                 self.skip(SkipReason::Secret, entry.id.as_str());
                 continue;
             }

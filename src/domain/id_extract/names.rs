@@ -17,6 +17,18 @@ pub(super) enum NameClass {
     Neutral,
 }
 
+impl NameClass {
+    /// Returns the class, or `other` if it is neutral.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self == Neutral { other } else { self }
+    }
+
+    /// Reports whether the name alone is a column header or the name of what is below it.
+    pub(super) const fn is_heading(self) -> bool {
+        matches!(self, Task | Secret)
+    }
+}
+
 /// Words in lower case, separated by white space.
 pub(super) struct WordList {
     text: &'static str,

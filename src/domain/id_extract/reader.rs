@@ -125,16 +125,14 @@ impl<'a> LineState<'a> {
 
     /// Reports whether the current word wraps the next value, as in `UUID('…')` and `TaskId "…"`.
     fn is_wrapper(&self) -> bool {
-        let (Some(token), Some(next)) = (self.tokens.get(self.at), self.tokens.get(self.at + 1))
-        else {
+        let Some([token, next, ..]) = self.tokens.get(self.at..) else {
             return false;
         };
-        let gap = next.span.start - token.span.end;
         let is_letters = |word: &str| word.chars().all(char::is_alphabetic);
         if matches!(next.kind, TokenKind::Text { .. }) {
-            return gap <= 1 && token.kind.content().is_some_and(is_letters);
+            return token.kind.content().is_some_and(is_letters);
         }
-        gap == 0 && matches!(next.kind, TokenKind::Open(_))
+        token.span.end == next.span.start && matches!(next.kind, TokenKind::Open(_))
     }
 }
 
@@ -265,9 +263,7 @@ impl LineReader {
             }
         };
         for (class, cell) in cells.iter().flatten() {
-            let is_secret = self.is_secret();
-            let class = if is_secret { Secret } else { *class };
-            self.text_value(class, cell, text, found);
+            self.text_value(*class, cell, text, found);
         }
         cells.is_some() || self.table.is_some()
     }
@@ -318,8 +314,7 @@ impl LineReader {
         let words: Vec<_> = line.text.split_whitespace().collect();
         let is_nested = indent > block.indent || (is_item && indent >= block.indent);
         let is_lone = words.len() == 1 && !line.text.contains([':', '=', '<']);
-        let is_within = is_lone || (is_nested && !line.text.trim_start().starts_with('<'));
-        if !is_lone_name(&words) && (block.is_fresh || is_within) {
+        if !is_lone_name(&words) && (block.is_fresh || is_lone || is_nested) {
             line.expected = Some(block.class);
             line.class = block.class;
             line.is_in_secret |= block.class == Secret && indent > block.indent;
@@ -509,8 +504,7 @@ impl LineReader {
     fn close(&mut self, line: &mut LineState<'_>, found: &mut Findings) {
         let mut scope = self.scopes.pop().unwrap_or_default();
         let names = scope.names.take().unwrap_or_default();
-        let is_relevant = |class: &NameClass| matches!(class, Task | Secret);
-        if names.len() > 1 && names.iter().any(is_relevant) {
+        if names.len() > 1 && names.iter().any(|class| class.is_heading()) {
             found.names_tasks |= names.contains(&Task);
             self.columns = names;
         }
@@ -545,7 +539,7 @@ impl LineReader {
             .unwrap_or((inner.trim_end_matches('/'), ""));
         let name = name.rsplit(':').next().unwrap_or(name);
         let before = classify_words(&line.words);
-        let is_named = matches!(before, Task | Secret);
+        let is_in_row = self.scope().bracket == Some(HTML_ROW);
         line.is_prose = true;
         match name.to_lowercase().as_str() {
             "table" => {
@@ -554,11 +548,11 @@ impl LineReader {
                 return;
             }
             "tr" | "row" | "table-row" => {
-                if self.scope().bracket == Some(HTML_ROW) {
+                if is_in_row {
                     self.close(line, found);
                 }
+                line.expected = None;
                 if !is_closing {
-                    line.expected = None;
                     self.open(line, HTML_ROW, found);
                 }
                 return;
@@ -572,7 +566,8 @@ impl LineReader {
             }
             _ => {}
         }
-        if is_named && self.scope().bracket != Some(HTML_ROW) {
+        let is_named = before.is_heading() && !is_in_row;
+        if is_named {
             line.expected = Some(before);
             line.words.clear();
         }
@@ -590,24 +585,22 @@ impl LineReader {
             class = reader.scope().slot;
             reader.finish(found);
         }
-        let is_formatting = FORMATTING.has(name) || self.scope().bracket == Some(HTML_ROW);
-        if is_closing && !is_formatting && !is_named {
-            line.expected = None;
-        } else if !is_closing && !is_formatting {
-            if line.expected == Some(Task) && line.previous() == Some(&TokenKind::Separator) {
-                line.expected = None;
-                found.skip(SkipReason::Placeholder, tag);
-            }
+        if !is_name_slot(name) {
             // `<taskId>…</taskId>`.
-            if class == Neutral && !is_name_slot(name) {
-                class = classify(name);
-            }
-            if tag.ends_with('/') {
-                line.expected = None;
-            } else if class != Neutral {
-                line.expected = Some(class);
-            }
+            class = class.or(classify(name));
         }
+        let is_formatting = is_in_row || FORMATTING.has(name);
+        line.expected = match line.expected {
+            expected if is_formatting => expected,
+            expected if is_closing => expected.filter(|_| is_named),
+            Some(Task) if line.previous() == Some(&TokenKind::Separator) => {
+                found.skip(SkipReason::Placeholder, tag);
+                None
+            }
+            _ if tag.ends_with('/') => None,
+            expected if class == Neutral => expected,
+            _ => Some(class),
+        };
         line.class = line.expected.unwrap_or_default();
     }
 
@@ -619,11 +612,8 @@ impl LineReader {
 
     /// Reads the deferred values of an object.
     fn resolve(&mut self, scope: BracketScope, found: &mut Findings) {
-        let class = if scope.class == Secret || self.is_secret() {
-            Secret
-        } else {
-            scope.slot
-        };
+        let is_secret = scope.class == Secret;
+        let class = if is_secret { Secret } else { scope.slot };
         for content in scope.deferred {
             self.text_value(class, &content, &content, found);
         }
@@ -700,10 +690,9 @@ impl LineReader {
         let scope = self.scope();
         let (class, at) = (scope.class, scope.commas);
         let is_row = matches!(scope.bracket, Some('(' | '[' | HTML_ROW));
-        let column = self.columns.get(at).copied().filter(|_| is_row);
-        [element, class, column.unwrap_or_default()]
-            .into_iter()
-            .find(|class| *class != Neutral)
+        let column = self.columns.get(at).filter(|_| is_row).copied();
+        let class = element.or(class).or(column.unwrap_or_default());
+        (class != Neutral).then_some(class)
     }
 
     /// Applies the value of a `"name"` field to the value beside it. Reports whether it was a name.
@@ -817,15 +806,9 @@ impl LineReader {
         let field = std::mem::take(&mut line.field);
         let is_name = is_decisive_name(content);
         found.names_tasks |= is_name && classify(content) == Task;
-        let is_paired = matches!(next, Some(TokenKind::Text { .. }))
-            || (next.is_none() && line.words.is_empty() && !line.is_prose);
         let scope = self.scope();
         let element = std::mem::take(&mut scope.element);
-        if expected.is_none()
-            && is_name
-            && (scope.bracket.is_some() || is_paired)
-            && scope.class == Neutral
-        {
+        if expected.is_none() && is_name && scope.class == Neutral {
             // The name of the next element.
             scope.element = classify(content);
             return;
@@ -855,6 +838,8 @@ impl LineReader {
 
     /// Reads a text value by the class of its name.
     fn text_value(&mut self, class: NameClass, content: &str, line: &str, found: &mut Findings) {
+        let is_secret = self.is_secret() && class != Task;
+        let class = if is_secret { Secret } else { class };
         let is_single = is_single_word(content);
         let content = content.trim();
         // `'"33a6…"'`, `W/"33a6…"`.
@@ -904,7 +889,7 @@ fn section_name(text: &str) -> Option<&str> {
 
 /// Reports whether a line is just the name of a task id or of a secret.
 fn is_lone_name(words: &[&str]) -> bool {
-    words.len() <= 3 && matches!(classify_words(words), Task | Secret)
+    words.len() <= 3 && classify_words(words).is_heading()
 }
 
 /// Adds a value with the name of a task id.

@@ -75,8 +75,6 @@ pub(super) struct Table {
     slots: Option<(usize, usize)>,
     /// A row whose last quoted cell continues in the next line.
     open_row: String,
-    /// The header line, which is split again when a rule below it shows the columns.
-    header: String,
 }
 
 /// A line below the header.
@@ -100,7 +98,6 @@ impl Table {
                 && !header.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
                 && header.split_whitespace().count() <= 3
         };
-        let is_relevant = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
         Delimiter::ALL
             .into_iter()
             .filter(|delimiter| is_doubled || *delimiter != Delimiter::DoubleBar)
@@ -114,12 +111,11 @@ impl Table {
                 let name = headers.iter().position(|header| is_name_slot(header));
                 let value = headers.iter().position(|header| is_value_slot(header));
                 let slots = name.zip(value);
-                (columns.iter().any(is_relevant) || slots.is_some()).then(|| Self {
+                (columns.iter().any(|class| class.is_heading()) || slots.is_some()).then(|| Self {
                     delimiter,
                     columns,
                     slots,
                     open_row: String::new(),
-                    header: line.to_owned(),
                 })
             })
     }
@@ -131,18 +127,12 @@ impl Table {
             columns,
             slots: None,
             open_row: String::new(),
-            header: String::new(),
         }
     }
 
     /// Reads a line below the header.
     pub(super) fn row(&mut self, line: &str) -> Row {
         if !line.contains(char::is_alphanumeric) {
-            let headers = self.header.split_whitespace();
-            let is_rule = line.split_whitespace().count() == headers.clone().count();
-            if self.delimiter == Delimiter::Gap && is_rule {
-                self.columns = headers.map(classify).collect();
-            }
             return Row::Nothing;
         }
         let mut row = std::mem::take(&mut self.open_row);

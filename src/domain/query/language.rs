@@ -80,7 +80,7 @@ pub enum FilterField {
 
 impl FilterField {
     /// The fields in the order of error messages, with their names and an example of their use.
-    pub(super) const ALL: [(Self, &'static str, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::State, "state", "state:failed"),
         (Self::Code, "code", "code:501"),
         (Self::Text(TextField::Label), "label", "label:campaign"),

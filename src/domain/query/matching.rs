@@ -4,13 +4,10 @@ use std::{borrow::Cow, cmp::Ordering, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::language::{
-    CompareOp, DurationField, FilterTerm, FilterTest, Query, StateWord, TextField,
-};
+use super::language::{CompareOp, DurationField, FilterTest, Query, StateWord, TextField};
 use crate::domain::{
     estimate::Estimate,
     fuzzy::{SearchPattern, Searcher},
-    poll_result::PollError,
     status::{self, EXPIRING, LinkExpiry, ResultLocation, Status, Tab},
     task::TaskState,
     text::CleanText,
@@ -54,7 +51,7 @@ impl Query {
         let slow_tests = self.terms.iter().filter(|term| term.test.is_search());
         cheap_tests
             .chain(slow_tests)
-            .all(|term| term.matches(watched, context, searcher))
+            .all(|term| term.test.matches(watched, context, searcher) != term.is_negated)
     }
 
     /// Reports whether it tests for lateness, which also depends on other tasks' run times.
@@ -66,14 +63,14 @@ impl Query {
 
     /// Reports whether time alone can change a result.
     pub(super) fn depends_on_time(&self) -> bool {
-        self.terms.iter().any(|term| {
+        let is_elapsing = |test: &FilterTest| {
             matches!(
-                term.test,
-                FilterTest::State(_)
-                    | FilterTest::Word(_, Some(_))
-                    | FilterTest::Duration(DurationField::Age | DurationField::Left, ..)
+                test,
+                FilterTest::Duration(DurationField::Age | DurationField::Left, ..)
             )
-        })
+        };
+        let mut tests = self.terms.iter().map(|term| &term.test);
+        tests.any(|test| is_elapsing(test) || !test.states().is_empty())
     }
 
     /// Returns when time alone may next change the result for a task.
@@ -105,27 +102,15 @@ impl Query {
     }
 }
 
-impl FilterTerm {
-    fn matches(
-        &self,
-        watched: &WatchedTask,
-        context: &FilterContext,
-        searcher: &mut Searcher,
-    ) -> bool {
-        self.test.matches(watched, context, searcher) != self.is_negated
-    }
-}
-
 impl FilterTest {
     fn states(&self) -> &[StateWord] {
-        match self {
-            Self::State(words) => words,
-            Self::Word(_, state) => state.as_slice(),
-            Self::Phrase(_)
-            | Self::Text(..)
-            | Self::Code(_)
-            | Self::CodeNumber(..)
-            | Self::Duration(..) => &[],
+        if let Self::State(words) = self {
+            return words;
+        }
+        if let Self::Word(_, state) = self {
+            state.as_slice()
+        } else {
+            &[]
         }
     }
 
@@ -172,27 +157,21 @@ impl FilterTest {
             let by = SignedDuration::try_from(by).ok()?;
             expires_at?.checked_sub(by).ok()
         };
-        let changes = match self {
-            Self::State(_) | Self::Word(_, Some(_)) => {
-                let is_running = matches!(watched.task.state(), TaskState::Running { .. });
-                let created = watched.task.details().created.filter(|_| is_running);
-                let late = created.map(|created| context.estimate.late_after(created));
-                [late, before_expiry(EXPIRING), expires_at]
-            }
-            Self::Duration(DurationField::Age, _, value) => [
+        let changes = if let Self::Duration(DurationField::Age, _, value) = self {
+            [
                 Some(time::saturating_add(watched.started_at(), *value)),
                 None,
                 None,
-            ],
-            Self::Duration(DurationField::Left, _, value) => {
-                [before_expiry(*value), expires_at, None]
-            }
-            Self::Duration(DurationField::Took, ..)
-            | Self::Word(_, None)
-            | Self::Phrase(_)
-            | Self::Text(..)
-            | Self::Code(_)
-            | Self::CodeNumber(..) => [None; 3],
+            ]
+        } else if let Self::Duration(DurationField::Left, _, value) = self {
+            [before_expiry(*value), expires_at, None]
+        } else if self.states().is_empty() {
+            [None; 3]
+        } else {
+            let is_running = matches!(watched.task.state(), TaskState::Running { .. });
+            let created = watched.task.details().created.filter(|_| is_running);
+            let late = created.map(|created| context.estimate.late_after(created));
+            [late, before_expiry(EXPIRING), expires_at]
         };
         // "Less" changes at its moment, "at most" just after it.
         let just_after = |at: Timestamp| time::saturating_add(at, Duration::from_nanos(1));
@@ -220,12 +199,7 @@ impl StateWord {
             Self::Active => watched.tab() == Tab::Active,
             Self::Ready => watched.tab() == Tab::Ready,
             Self::Late => {
-                let FilterContext {
-                    estimate,
-                    retention,
-                    now,
-                } = context;
-                watched.status(estimate, *retention, *now) == Status::Late
+                watched.status(&context.estimate, context.retention, context.now) == Status::Late
             }
             Self::Expiring => matches!(link(), LinkExpiry::Remaining(left) if left <= EXPIRING),
             Self::Expired => link() == LinkExpiry::Expired,
@@ -239,13 +213,14 @@ impl DurationField {
         match self {
             Self::Took => watched.task.run_time(),
             Self::Age => Some(context.now.age_of(watched.started_at())),
-            Self::Left => match watched.link_expiry(context.retention, context.now) {
-                LinkExpiry::Remaining(left) => Some(left),
-                LinkExpiry::None
-                | LinkExpiry::Saved
-                | LinkExpiry::Expired
-                | LinkExpiry::Unknown => None,
-            },
+            Self::Left => {
+                let expiry = watched.link_expiry(context.retention, context.now);
+                if let LinkExpiry::Remaining(left) = expiry {
+                    Some(left)
+                } else {
+                    None
+                }
+            }
         }
     }
 }
@@ -297,20 +272,13 @@ fn id_matches(pattern: &SearchPattern, watched: &WatchedTask) -> bool {
         || (word.len() >= MIN_ID_SUBSTRING_LEN && id.windows(word.len()).any(is_match))
 }
 
-fn last_error(watched: &WatchedTask) -> Option<&PollError> {
-    watched
-        .poll_history
-        .last_error
-        .as_ref()
-        .map(|failed| &failed.error)
-}
-
 /// Returns the error codes of a task: of its failure, and of the last failed check.
 fn error_codes(watched: &WatchedTask) -> impl Iterator<Item = Cow<'_, str>> {
     let failed = watched.task.details().error_code.as_ref();
-    let check = last_error(watched).and_then(PollError::code);
+    let check = watched.poll_history.last_error.as_ref();
+    let check = check.and_then(|failed| failed.error.code());
+    let failed = failed.map(|code| code.as_str().into());
     failed
-        .map(|code| code.as_str().into())
         .into_iter()
         .chain(check.map(|code| code.to_string().into()))
 }

@@ -32,14 +32,8 @@ pub enum QueryProblem {
     EmptyQuotes,
     UnclosedQuotes,
     MissingValue(FilterField),
-    UnknownField {
-        name: String,
-        known: Vec<&'static str>,
-    },
-    UnknownState {
-        name: String,
-        known: Vec<&'static str>,
-    },
+    UnknownField(String),
+    UnknownState(String),
     CodeNotANumber,
     /// A duration is compared, never equal.
     MissingOperator(FilterField),
@@ -239,15 +233,11 @@ fn is_field_name(name: &str) -> bool {
 
 fn field(name: Piece<'_>) -> Result<FilterField, QueryError> {
     let lower = name.text.to_lowercase();
-    let mut known = FilterField::ALL.into_iter();
-    known
-        .find_map(|(field, name, _)| (name == lower).then_some(field))
-        .ok_or_else(|| {
-            name.error(QueryProblem::UnknownField {
-                name: name.text.to_owned(),
-                known: FilterField::ALL.map(|(_, name, _)| name).to_vec(),
-            })
-        })
+    let known = FilterField::ALL
+        .iter()
+        .find(|(_, known, _)| *known == lower);
+    let unknown = || name.error(QueryProblem::UnknownField(name.text.to_owned()));
+    known.map(|(field, ..)| *field).ok_or_else(unknown)
 }
 
 fn states(value: Piece<'_>) -> Result<Vec<StateWord>, QueryError> {
@@ -265,13 +255,9 @@ fn states(value: Piece<'_>) -> Result<Vec<StateWord>, QueryError> {
 }
 
 fn state(piece: Piece<'_>) -> Result<StateWord, QueryError> {
-    let name = piece.text.replace(['-', ' '], "_");
-    name.parse().map_err(|_unknown| {
-        piece.error(QueryProblem::UnknownState {
-            name: piece.text.to_owned(),
-            known: StateWord::ALL.iter().map(|state| state.name()).collect(),
-        })
-    })
+    let known = piece.text.replace(['-', ' '], "_").parse();
+    let unknown = |_error| piece.error(QueryProblem::UnknownState(piece.text.to_owned()));
+    known.map_err(unknown)
 }
 
 fn code(value: Piece<'_>) -> Result<FilterTest, QueryError> {
