@@ -1,4 +1,5 @@
-//! Decodes bytes of any encoding into text without control sequences.
+//! Decodes bytes of any encoding into text without control sequences, and resolves the escapes of
+//! HTML and URLs.
 
 use std::{borrow::Cow, mem};
 

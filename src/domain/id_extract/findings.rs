@@ -126,11 +126,15 @@ impl Findings {
     /// Reports whether an id is a secret or contains one.
     fn is_secret(&self, id: &QueuedId) -> bool {
         let letters = normalized(id.id.as_str());
-        let contained = Some(&self.secrets).filter(|_| id.evidence == Evidence::Suspicious);
-        let contained = contained.into_iter().flatten();
-        let long = contained.filter(|secret| secret.len() >= MIN_SECRET);
-        let mut parts = long.chain(&self.known_secrets).map(Box::as_ref);
-        self.secrets.contains(&letters) || parts.any(|part: &str| letters.contains(part))
+        let contains = |secret: &str| letters.contains(secret);
+        if self.secrets.contains(&letters)
+            || self.known_secrets.iter().any(|secret| contains(secret))
+        {
+            return true;
+        }
+        // Text glued to a secret.
+        let is_part = |secret: &str| secret.len() >= MIN_SECRET && contains(secret);
+        id.evidence == Evidence::Suspicious && self.secrets.iter().any(|secret| is_part(secret))
     }
 
     /// Records the words of a text that follows the name of a secret.

@@ -29,7 +29,7 @@ impl NameClass {
     }
 }
 
-/// Words in lower case, separated by white space.
+/// Words separated by white space; in lower case where `has` is used.
 pub(super) struct WordList {
     text: &'static str,
     words: OnceLock<HashSet<&'static str>>,
