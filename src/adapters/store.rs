@@ -250,19 +250,19 @@ impl SqliteStore {
 
     /// Switches to another connection, and merges the old list into its file.
     fn switch_to(&mut self, mut new: OpenList) -> Result<(), StoreError> {
-        let report = &mut self.recovery_sink.0;
+        let mut report = |tasks, reason| {
+            if tasks > 0 {
+                (self.recovery_sink.0)(&Recovery::of_restored(tasks, reason));
+            }
+        };
         let is_replaced = self.list.identity.is_some() && self.list.identity != new.identity;
         if is_replaced && new.read_only_reason.is_none() {
             let merged = merge::merge_lists(&self.list.conn, &mut new.conn)?;
-            if merged > 0 {
-                report(&Recovery::from_replaced_list(merged));
-            }
+            report(merged, "the list file was replaced by one with less data");
         }
         // After the merge: the id file may name tasks that only the old list had.
         let restored = new.sync_id_log(self.latest_time)?;
-        if restored > 0 {
-            report(&Recovery::from_interrupted_add(restored));
-        }
+        report(restored, "kietop add was interrupted");
         self.list = new;
         Ok(())
     }

@@ -111,9 +111,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| errors::io_error(folder, &error))?;
     for parent in parents {
         // A folder without read permission cannot be flushed.
-        File::open(parent)
-            .and_then(|parent| parent.sync_all())
-            .unwrap_or_default();
+        flush(parent).unwrap_or_default();
     }
     Ok(())
 }
@@ -177,9 +175,7 @@ pub(super) fn write_to_path(conn: &Connection, path: &Path) -> Result<(), StoreE
     create_folder(path)?;
     let copy = copy_to_free_name(conn, path, ".new")?;
     let replace = || -> Result<(), StoreError> {
-        File::open(&copy)
-            .and_then(|file| file.sync_all())
-            .map_err(|error| errors::io_error(&copy, &error))?;
+        flush(&copy)?;
         move_helpers_aside(path)?;
         rename_without_replacing(&copy, path).map_err(|error| errors::io_error(path, &error))
     };
@@ -189,10 +185,13 @@ pub(super) fn write_to_path(conn: &Connection, path: &Path) -> Result<(), StoreE
         // Success if another instance has written it back first.
         return find_identity(path)?.map(drop).ok_or(error);
     }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| errors::io_error(folder, &error))
+    flush(path.parent().unwrap_or(Path::new("/")))
+}
+
+fn flush(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| errors::io_error(path, &error))
 }
 
 /// Sets the helper files of another list aside: SQLite would apply them to the file at the path.
@@ -232,11 +231,16 @@ pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
     find_identity(path).ok().flatten()
 }
 
+/// Returns the length of the file; zero if it is missing or unreadable.
+pub(super) fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
 /// Reports whether the file is empty but its write-ahead log has commits, which SQLite would
 /// discard.
 pub(super) fn lost_main_file(path: &Path) -> bool {
-    let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-    length(path) == 0 && length(&side_files::with_suffix(path, "-wal")) > 0
+    let wal = side_files::with_suffix(path, side_files::WAL_SUFFIX);
+    length(path) == 0 && length(&wal) > 0
 }
 
 /// Opens the file, and returns why it is read-only if it is. Writes nothing.
@@ -300,9 +304,7 @@ fn open_exclusive(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a file without locks and helper files: later changes of it are not seen.
 fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
-    let has_wal =
-        fs::metadata(side_files::with_suffix(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
-    if has_wal {
+    if length(&side_files::with_suffix(path, side_files::WAL_SUFFIX)) > 0 {
         return Err(StoreError::Other(format!(
             "its last changes are in {0}-wal, which SQLite cannot read in this folder; copy both \
              files to another folder and name the copy with --store",

@@ -108,22 +108,16 @@ pub(super) fn resolve_prefix(conn: &Connection, prefix: &str) -> Result<Vec<Task
         "SELECT id FROM task WHERE id >= ?1 AND id < ?1 || char(1114111)
          AND removed_at IS NULL ORDER BY id",
     )?;
-    let found: Vec<String> = statement
+    let mut found: Vec<String> = statement
         .query_map([prefix], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let is_exact = found.iter().any(|id| id == prefix);
-    let is_long_enough = prefix.chars().count() >= MIN_PREFIX_LEN;
-    Ok(found
-        .iter()
-        .filter(|id| {
-            if is_exact {
-                *id == prefix
-            } else {
-                is_long_enough
-            }
-        })
-        .filter_map(|id| TaskId::parse(id).ok())
-        .collect())
+    if found.iter().any(|id| id == prefix) {
+        found.retain(|id| id == prefix);
+    } else if prefix.chars().count() < MIN_PREFIX_LEN {
+        found.clear();
+    }
+    let ids = found.iter().filter_map(|id| TaskId::parse(id).ok());
+    Ok(ids.collect())
 }
 
 /// Finds a watched task whose id is this one in all lower or all upper case.

@@ -53,22 +53,13 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Reports tasks whose add was killed before it was acknowledged.
-    pub(super) fn from_interrupted_add(tasks: usize) -> Self {
+    /// Returns the report of tasks that were restored without setting the file aside.
+    pub(super) fn of_restored(tasks: usize, reason: &str) -> Self {
         Self {
-            backup_path: None,
-            reason: "kietop add was interrupted".into(),
-            intact: 0,
+            reason: reason.into(),
             partial: tasks,
             missing: Some(0),
-        }
-    }
-
-    /// Reports tasks that were missing or less complete in the file that replaced the list.
-    pub(super) fn from_replaced_list(tasks: usize) -> Self {
-        Self {
-            reason: "the list file was replaced by one with less data".into(),
-            ..Self::from_interrupted_add(tasks)
+            ..Self::default()
         }
     }
 
@@ -107,15 +98,16 @@ impl fmt::Display for Recovery {
                 "Recovered {intact} tasks in full and {partial} by id only, to be checked again."
             ),
         }?;
-        match missing {
-            Some(0) => Ok(()),
-            Some(1) => f.write_str(" 1 is missing; check that file before you delete it."),
-            Some(missing) => write!(
-                f,
-                " {missing} are missing; check that file before you delete it."
-            ),
-            None => f.write_str(" Some may be missing; check that file before you delete it."),
-        }
+        let missing = match missing {
+            Some(0) => return Ok(()),
+            Some(1) => "1 is".to_owned(),
+            Some(missing) => format!("{missing} are"),
+            None => "Some may be".to_owned(),
+        };
+        write!(
+            f,
+            " {missing} missing; check that file before you delete it."
+        )
     }
 }
 

@@ -170,6 +170,11 @@ fn a_version_1_file_is_read_and_migrated() {
     assert_eq!(store.load_session().unwrap().removals, [[id("removed")]]);
     assert_eq!(store.read_journal(&id("made"), 9).unwrap().len(), 2);
     assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
+    let ids = fs::read_to_string(list.ids()).unwrap();
+    assert!(
+        ids.contains("add\tmade"),
+        "an id file is made for it: {ids}"
+    );
     store.save_session(&ListView::default()).unwrap();
     store.apply(&[save_finished("made", "/a.mp4")]).unwrap();
     let all = list.open().load().unwrap();
