@@ -269,23 +269,22 @@ async fn run_demo(args: &SimulatorArgs, global: &GlobalArgs) -> Result<i32, Comm
     .await;
     let simulator = started
         .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
-    let origin = ApiOrigin::parse(simulator.base_url().as_str())
+    let origin = ApiOrigin::parse(simulator.base_url.as_str())
         .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
     let key = ApiKey::parse("demo")
         .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
     let client = KieClient::new(origin, Some(key), RequestLimits::default());
     let clock = DemoClock {
-        wall: simulator.clock(),
+        wall: simulator.clock,
         system: SystemClock::start(),
     };
     let changes: Vec<_> = simulator
-        .initial_tasks()
+        .initial_tasks
         .iter()
         .filter_map(|seeded| {
             let task = TaskId::parse(&seeded.id).ok()?;
             let label = seeded
                 .label
-                .as_deref()
                 .map(|label| CleanText::line(label, MAX_LABEL_LEN));
             Some(ListChange::Add {
                 task,
@@ -296,7 +295,7 @@ async fn run_demo(args: &SimulatorArgs, global: &GlobalArgs) -> Result<i32, Comm
         })
         .collect();
     let suggestions = simulator
-        .on_demand_ids()
+        .on_demand_ids
         .iter()
         .filter_map(|id| TaskId::parse(id).ok())
         .collect();

@@ -20,24 +20,14 @@ pub async fn run(args: &SimulateArgs) -> Result<(), CommandFailure> {
     let started = simulator::start(settings, SystemClock::wall()).await;
     let simulator = started
         .map_err(|error| CommandFailure::general(messages::cannot_use_port(args.port, &error)))?;
-    let url = simulator.base_url();
-    let mut lines = format!("{url}\n");
-    for id in simulator
-        .initial_tasks()
-        .iter()
-        .map(|seeded| &seeded.id)
-        .chain(simulator.on_demand_ids())
-    {
-        lines.push_str(id);
-        lines.push('\n');
-    }
-    output::to_stdout(&lines)?;
-    let (tasks, on_demand) = (
-        simulator.initial_tasks().len(),
-        simulator.on_demand_ids().len(),
-    );
-    output::to_stderr(&messages::simulated_tasks(tasks, on_demand));
-    output::to_stderr(&messages::simulator_hint(&url));
+    let (tasks, on_demand) = (&simulator.initial_tasks, &simulator.on_demand_ids);
+    let mut lines = vec![simulator.base_url.as_str()];
+    lines.extend(tasks.iter().map(|task| task.id.as_str()));
+    lines.extend(on_demand.iter().map(String::as_str));
+    output::to_stdout(&format!("{}\n", lines.join("\n")))?;
+    let counts = messages::simulated_tasks(tasks.len(), on_demand.len());
+    output::to_stderr(&counts);
+    output::to_stderr(&messages::simulator_hint(&simulator.base_url));
     tokio::signal::ctrl_c()
         .await
         .map_err(|error| CommandFailure::general(messages::cannot_handle_signals(&error)))?;

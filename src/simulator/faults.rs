@@ -3,7 +3,7 @@
 //! Times are real time since the start, passed by the caller. Knows neither tasks nor the format of
 //! responses.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::rng::Rng;
@@ -37,17 +37,11 @@ pub(super) enum CallLimit {
 }
 
 impl CallLimit {
-    fn max_calls(self) -> usize {
+    /// Returns the number of calls, and the time in which they are allowed.
+    fn rate(self) -> (usize, Duration) {
         match self {
-            Self::Queries => 10,
-            Self::Creates => 20,
-        }
-    }
-
-    fn window(self) -> Duration {
-        match self {
-            Self::Queries => Duration::from_secs(1),
-            Self::Creates => Duration::from_secs(10),
+            Self::Queries => (10, Duration::from_secs(1)),
+            Self::Creates => (20, Duration::from_secs(10)),
         }
     }
 }
@@ -56,7 +50,7 @@ impl CallLimit {
 #[derive(Debug)]
 pub(super) struct FaultModel {
     rng: Rng,
-    recent_calls: HashMap<(CallLimit, String), VecDeque<Duration>>,
+    recent_calls: HashMap<(CallLimit, String), Vec<Duration>>,
 }
 
 impl FaultModel {
@@ -93,18 +87,16 @@ impl FaultModel {
     /// not count.
     pub(super) fn try_acquire(&mut self, limit: CallLimit, key: &str, at: Duration) -> bool {
         self.recent_calls.retain(|(limit, _), calls| {
-            calls.retain(|call| at.saturating_sub(*call) < limit.window());
+            calls.retain(|call| at.saturating_sub(*call) < limit.rate().1);
             !calls.is_empty()
         });
-        let calls = self
-            .recent_calls
-            .entry((limit, key.to_owned()))
-            .or_default();
-        if calls.len() >= limit.max_calls() {
-            return false;
+        let key = (limit, key.to_owned());
+        let calls = self.recent_calls.entry(key).or_default();
+        let is_allowed = calls.len() < limit.rate().0;
+        if is_allowed {
+            calls.push(at);
         }
-        calls.push_back(at);
-        true
+        is_allowed
     }
 }
 

@@ -3,11 +3,13 @@
 //! The first fourteen are a fixed mix that shows every state; further ones are random. Knows
 //! neither HTTP nor JSON, and reads no clock: the caller passes the start time.
 
-use super::media::DemoClip;
-use super::prompts;
-use super::rng::{Rng, to_millis};
-use super::tasks::{
-    DAY, HOUR, MINUTE, Millis, RETENTION, SimulatedTask, SourceVideo, TaskOutcome, draw_run_time,
+use jiff::Timestamp;
+
+use super::{
+    media::DemoClip,
+    prompts,
+    rng::{Rng, to_millis},
+    tasks::{DAY, HOUR, MINUTE, Millis, RETENTION, SimulatedTask, TaskOutcome, draw_run_time},
 };
 
 /// The longest run time of a finished task, so that a task running for 15 minutes is always late.
@@ -15,21 +17,24 @@ const MAX_USUAL_RUN: Millis = 13 * MINUTE;
 /// The minimum age of a running task at the start.
 const MIN_RUNNING_AGE: Millis = 15_000;
 
-/// A task that is on the list from the start.
+/// A task that the demo adds to the list at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SeedTask {
-    /// May be unknown to the server.
-    pub(super) id: String,
-    pub(super) label: Option<String>,
-    pub(super) added_at: Millis,
+pub struct InitialTask {
+    /// 32 lower-case hexadecimal digits. The server deliberately does not know one of the default
+    /// fourteen.
+    pub id: String,
+    /// Contains no control characters.
+    pub label: Option<&'static str>,
+    /// In simulated time, never after the start.
+    pub added_at: Timestamp,
 }
 
 /// The state of the simulator at its start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scenario {
     pub(super) tasks: Vec<SimulatedTask>,
     /// The tasks on the list.
-    pub(super) seed_tasks: Vec<SeedTask>,
+    pub(super) initial_tasks: Vec<InitialTask>,
     /// Tasks that start at their first query.
     pub(super) on_demand: Vec<SimulatedTask>,
 }
@@ -38,7 +43,17 @@ pub(super) struct Scenario {
 ///
 /// Ids, prompts and outcomes depend only on the seed; times depend on `start` and `rate` too.
 pub(super) fn build_scenario(tasks: usize, rate: f64, seed: u64, start: Millis) -> Scenario {
-    let mut builder = ScenarioBuilder::new(rate, seed, start);
+    let mut rng = Rng::new(seed, 1);
+    let lines = prompts::PROMPTS.lines();
+    let mut prompts: Vec<_> = lines.filter_map(|line| line.split_once('|')).collect();
+    rng.shuffle(&mut prompts);
+    let mut builder = ScenarioBuilder {
+        rng,
+        speed: rate,
+        start,
+        prompts,
+        scenario: Scenario::default(),
+    };
     for number in 0..tasks {
         builder.add_task(number);
     }
@@ -50,146 +65,124 @@ struct ScenarioBuilder {
     rng: Rng,
     speed: f64,
     start: Millis,
+    /// Labels and prompts.
     prompts: Vec<(&'static str, &'static str)>,
     scenario: Scenario,
 }
 
 impl ScenarioBuilder {
-    fn new(rate: f64, seed: u64, start: Millis) -> Self {
-        let mut rng = Rng::new(seed, 1);
-        let mut prompts = prompts::PROMPTS.to_vec();
-        rng.shuffle(&mut prompts);
-        Self {
-            rng,
-            speed: rate,
-            start,
-            prompts,
-            scenario: Scenario {
-                tasks: Vec::new(),
-                seed_tasks: Vec::new(),
-                on_demand: Vec::new(),
-            },
-        }
-    }
-
     /// Adds the task with this number. Numbers 0 to 13 are fixed.
     fn add_task(&mut self, number: usize) {
-        let task = self.draft_task(number);
+        let mut task = self.draft_task(number);
         let [first_wide, second_wide, third_wide] = prompts::WIDE_PROMPTS;
-        let label = |name: &str| Some(name.to_owned());
-        match number {
-            0 => {
-                let task = self.make_running(task, 7.0);
-                self.add_watched(task, label("hero loop"));
-            }
-            1 => {
-                let task = self.make_late(task);
-                self.add_watched(task, None);
-            }
+        let (task, label) = match number {
+            0 => (self.make_running(task, 7.0), Some("hero loop")),
+            1 => (self.make_late(task), None),
             2 => {
-                let mut task = with_prompt(task, first_wide.0);
+                task = with_prompt(task, first_wide.0);
                 task.clip = DemoClip::Sea;
                 task.outcome = TaskOutcome::Succeeded(2);
-                let task = self.make_finished(task, RETENTION - DAY - 14 * HOUR);
-                self.add_watched(task, None);
+                (self.make_finished(task, RETENTION - DAY - 14 * HOUR), None)
             }
             3 => {
-                let mut task = task;
                 task.outcome = self.generation_failure();
-                let task = self.make_finished(task, 35 * MINUTE);
-                self.add_watched(task, label("take 2"));
+                (self.make_finished(task, 35 * MINUTE), Some("take 2"))
             }
             4 => {
-                let mut task = with_prompt(task, second_wide.0);
+                task = with_prompt(task, second_wide.0);
                 task.outcome = TaskOutcome::CallbackFailed(1);
                 task.callback = Some(self.random_callback());
-                let task = self.make_finished(task, 9 * HOUR);
-                self.add_watched(task, label(second_wide.1));
+                (self.make_finished(task, 9 * HOUR), Some(second_wide.1))
             }
             5 => {
-                let mut task = self.make_running(task, 145.0);
+                task = self.make_running(task, 145.0);
                 task.outcome = TaskOutcome::Error501(self.random_text(&prompts::ENVELOPE_FAILURES));
-                self.add_watched(task, None);
+                (task, None)
             }
             6 => {
-                let mut task = task;
                 task.run_time = task.run_time.min(MAX_USUAL_RUN);
                 task.created_at = self.start - task.run_time - 4_000;
                 task.flag_delay = 4_000 + self.simulated(27.0);
-                self.add_watched(task, None);
+                (task, None)
             }
-            7 => {
-                let task = self.make_create_failed(task, 3 * HOUR);
-                self.add_watched(task, None);
-            }
+            7 => (self.make_create_failed(task, 3 * HOUR), None),
             8 => {
-                let task = with_prompt(task, prompts::HOSTILE_PROMPT);
-                let task = self.make_finished(task, RETENTION - 19 * HOUR - 45 * MINUTE);
-                self.add_watched(task, None);
+                task = with_prompt(task, prompts::HOSTILE_PROMPT);
+                let ago = RETENTION - 19 * HOUR - 45 * MINUTE;
+                (self.make_finished(task, ago), None)
             }
             9 => {
-                let mut task = self.make_running(with_prompt(task, third_wide.0), 68.0);
+                task = self.make_running(with_prompt(task, third_wide.0), 68.0);
                 task.unknown_flag_for =
                     self.start - task.created_at + self.simulated(20.0).min(task.run_time / 4);
-                self.add_watched(task, label(third_wide.1));
+                (task, Some(third_wide.1))
             }
             10 => {
-                let mut task = with_prompt(task, prompts::LONG_PROMPT);
+                task = with_prompt(task, prompts::LONG_PROMPT);
                 task.callback = Some(self.random_callback());
-                let task = self.make_finished(task, 52 * MINUTE);
-                self.add_watched(task, None);
+                (self.make_finished(task, 52 * MINUTE), None)
             }
             11 => {
-                let mut task = task;
                 task.outcome = TaskOutcome::Succeeded(0);
-                let task = self.make_finished(task, 26 * MINUTE);
-                self.add_watched(task, label("where is it?"));
+                (self.make_finished(task, 26 * MINUTE), Some("where is it?"))
             }
-            12 => self.scenario.seed_tasks.push(SeedTask {
-                id: task.id,
-                label: None,
-                added_at: self.start - 7 * MINUTE,
-            }),
+            12 => return self.add_initial(task.id, None, self.start - 7 * MINUTE),
             13 => {
                 let task = self.make_finished(task, RETENTION + DAY + 3 * HOUR);
-                self.add_watched(task, label("first test, blue car"));
+                (task, Some("first test, blue car"))
             }
-            _ => self.add_random_task(task, number),
-        }
+            _ => self.random_task(task, number),
+        };
+        // As if added seconds after its creation.
+        let added = task.created_at + to_millis(self.rng.range(1.0, 9.0));
+        self.add_initial(task.id.clone(), label, added);
+        self.scenario.tasks.push(task);
     }
 
-    /// Adds a task with a random state; about one in three is still running.
-    fn add_random_task(&mut self, mut task: SimulatedTask, number: usize) {
+    /// Adds a task to the list.
+    fn add_initial(&mut self, id: String, label: Option<&'static str>, added: Millis) {
+        let added_at = Timestamp::from_millisecond(added.min(self.start)).unwrap_or_default();
+        let task = InitialTask {
+            id,
+            label,
+            added_at,
+        };
+        self.scenario.initial_tasks.push(task);
+    }
+
+    /// Gives a task a random state and label; about one in three is still running.
+    fn random_task(
+        &mut self,
+        mut task: SimulatedTask,
+        number: usize,
+    ) -> (SimulatedTask, Option<&'static str>) {
         let choice = self.rng.next_f64();
         let left = self.rng.range(20.0, 240.0);
         let age = to_millis(180.0 * (8.6 * self.rng.next_f64()).exp()).min(15 * DAY);
         if self.rng.next_f64() < 0.25 {
             task.callback = Some(self.random_callback());
         }
-        let label = (self.rng.next_f64() < 0.4).then(|| self.prompt_and_label(number).1.to_owned());
-        let task = if choice < 0.36 {
+        let label = (self.rng.next_f64() < 0.4).then(|| self.label_and_prompt(number).0);
+        if choice < 0.36 {
             task.outcome = match self.rng.index(10) {
                 0 => self.generation_failure(),
                 1 => TaskOutcome::CallbackFailed(1),
                 _ => TaskOutcome::Succeeded(1),
             };
-            self.make_running(task, left)
-        } else if choice < 0.80 {
-            self.make_finished(task, age)
-        } else if choice < 0.88 {
+            return (self.make_running(task, left), label);
+        }
+        if (0.88..0.92).contains(&choice) {
+            return (self.make_create_failed(task, age), label);
+        }
+        if (0.80..0.88).contains(&choice) {
             task.outcome = self.generation_failure();
-            self.make_finished(task, age)
-        } else if choice < 0.92 {
-            self.make_create_failed(task, age)
-        } else if choice < 0.96 {
+        } else if (0.92..0.96).contains(&choice) {
             task.outcome = TaskOutcome::CallbackFailed(1);
             task.callback = Some(self.random_callback());
-            self.make_finished(task, age)
-        } else {
+        } else if choice >= 0.96 {
             task.outcome = TaskOutcome::Error501(self.random_text(&prompts::ENVELOPE_FAILURES));
-            self.make_finished(task, age)
-        };
-        self.add_watched(task, label);
+        }
+        (self.make_finished(task, age), label)
     }
 
     /// Adds the tasks that start at their first query and finish within 1 to 3 simulated minutes.
@@ -218,9 +211,9 @@ impl ScenarioBuilder {
     fn draft_task(&mut self, number: usize) -> SimulatedTask {
         SimulatedTask {
             id: self.rng.task_id(),
-            prompt: self.prompt_and_label(number).0.to_owned(),
+            prompt: self.label_and_prompt(number).1.to_owned(),
             clip: DemoClip::random(&mut self.rng),
-            source: SourceVideo::Local,
+            input_url: None,
             callback: None,
             watermark: if number % 5 == 3 { "studio" } else { "" }.to_owned(),
             created_at: self.start,
@@ -236,10 +229,8 @@ impl ScenarioBuilder {
     /// if it would otherwise not have started yet.
     fn make_running(&mut self, mut task: SimulatedTask, seconds_left: f64) -> SimulatedTask {
         let left = self.simulated(seconds_left);
-        task.run_time = task
-            .run_time
-            .max(left + 2 * MIN_RUNNING_AGE)
-            .min(20 * MINUTE);
+        let shortest = left + 2 * MIN_RUNNING_AGE;
+        task.run_time = task.run_time.max(shortest).min(20 * MINUTE);
         let left = left.min(task.run_time - MIN_RUNNING_AGE);
         task.created_at = self.start - (task.run_time - left);
         task
@@ -271,15 +262,15 @@ impl ScenarioBuilder {
     }
 
     fn random_callback(&mut self) -> String {
-        self.random_text(&prompts::CALLBACK_URLS)
+        self.random_text(&prompts::CALLBACK_URLS).to_owned()
     }
 
-    fn random_text(&mut self, texts: &[&str]) -> String {
+    fn random_text(&mut self, texts: &[&'static str]) -> &'static str {
         let index = self.rng.index(texts.len());
-        texts.get(index).copied().unwrap_or_default().to_owned()
+        texts.get(index).copied().unwrap_or_default()
     }
 
-    fn prompt_and_label(&self, number: usize) -> (&'static str, &'static str) {
+    fn label_and_prompt(&self, number: usize) -> (&'static str, &'static str) {
         let index = number % self.prompts.len().max(1);
         self.prompts.get(index).copied().unwrap_or_default()
     }
@@ -287,17 +278,6 @@ impl ScenarioBuilder {
     /// Converts real seconds to simulated milliseconds.
     fn simulated(&self, seconds: f64) -> Millis {
         to_millis(seconds * self.speed)
-    }
-
-    /// Adds a task to the server and to the list, as if added seconds after its creation.
-    fn add_watched(&mut self, task: SimulatedTask, label: Option<String>) {
-        let added = task.created_at + to_millis(self.rng.range(1.0, 9.0));
-        self.scenario.seed_tasks.push(SeedTask {
-            id: task.id.clone(),
-            label,
-            added_at: added.min(self.start),
-        });
-        self.scenario.tasks.push(task);
     }
 }
 
@@ -362,7 +342,7 @@ mod tests {
 
         let scenario = build_scenario(14, 6.0, 1, START);
         assert!(phases(&scenario, START).contains(&TaskPhase::UnknownFlag));
-        assert_eq!(scenario.seed_tasks.len(), 14);
+        assert_eq!(scenario.initial_tasks.len(), 14);
         assert_eq!(scenario.tasks.len(), 13, "one id is unknown");
         let late = START + DAY;
         assert!(
@@ -416,7 +396,7 @@ mod tests {
         for speed in [0.01, 6.0, 100.0, 10_000.0] {
             for seed in 0..20 {
                 let scenario = build_scenario(200, speed, seed, START);
-                let ids: HashSet<_> = scenario.seed_tasks.iter().map(|task| &task.id).collect();
+                let ids: HashSet<_> = scenario.initial_tasks.iter().map(|task| &task.id).collect();
 
                 assert_eq!(ids.len(), 200);
                 assert!(scenario.tasks.iter().all(|task| task.created_at < START));
@@ -428,9 +408,9 @@ mod tests {
                 );
                 assert!(
                     scenario
-                        .seed_tasks
+                        .initial_tasks
                         .iter()
-                        .all(|task| task.added_at <= START)
+                        .all(|task| task.added_at.as_millisecond() <= START)
                 );
             }
         }

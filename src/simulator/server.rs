@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
@@ -19,7 +19,6 @@ use url::Url;
 
 use super::SimulatedClock;
 use super::faults::{CallLimit, FaultModel, SimulatedFault};
-use super::media::set_header;
 use super::tasks::{MediaStatus, Millis, TaskTable};
 use super::wire;
 
@@ -57,13 +56,9 @@ impl ServerState {
         let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, key) = given.split_once(' ')?;
         let key = key.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
-            return None;
-        }
-        if self.key.as_deref().is_some_and(|accepted| accepted != key) {
-            return None;
-        }
-        Some(key)
+        let is_expected = self.key.as_deref().is_none_or(|accepted| accepted == key);
+        let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !key.is_empty();
+        (is_bearer && is_expected).then_some(key)
     }
 }
 
@@ -102,10 +97,10 @@ async fn check_request(
         return fault_response(fault);
     }
     let Some(key) = state.accepted_key(request.headers()) else {
-        return ok_json(&wire::error_envelope(
+        return api_error(
             401,
             "You do not have access permissions: the API key is missing or wrong",
-        ));
+        );
     };
     let limit = match request.uri().path() {
         RECORD_INFO_PATH => Some(CallLimit::Queries),
@@ -123,55 +118,53 @@ async fn check_request(
 /// Sets the `Date` header of each response to simulated time.
 async fn set_date(State(state): State<Arc<ServerState>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let now = state.clock.now();
-    if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&now) {
-        set_header(&mut response, header::DATE, &date);
-    }
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&state.clock.now());
+    let date = date.ok().and_then(|date| HeaderValue::try_from(date).ok());
+    response
+        .headers_mut()
+        .extend(date.map(|date| (header::DATE, date)));
     response
 }
 
 async fn record_info(State(state): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Response {
     let id = wire::query_parameter(&query.unwrap_or_default(), "taskId").unwrap_or_default();
     if id.is_empty() {
-        return ok_json(&wire::error_envelope(422, "taskId is required"));
+        return api_error(422, "taskId is required");
     }
     let now = state.now();
-    let mut tasks = state.tasks.lock().await;
-    match tasks.query(&id, now) {
-        Some(task) => ok_json(&wire::record_info(task, now, &state.base)),
-        None => ok_json(&wire::error_envelope(422, "record is null")),
+    match state.tasks.lock().await.query(&id, now) {
+        Some(task) => json_response(StatusCode::OK, &wire::record_info(task, now, &state.base)),
+        None => api_error(422, "record is null"),
     }
 }
 
 async fn generate(State(state): State<Arc<ServerState>>, body: Bytes) -> Response {
-    let request = match wire::parse_create_request(&body) {
-        Ok(request) => request,
-        Err(message) => return ok_json(&wire::error_envelope(422, message)),
-    };
-    let id = state.tasks.lock().await.create(request, state.now());
-    ok_json(&wire::success(&json!({ "taskId": id })))
+    match wire::parse_create_request(&body) {
+        Ok(request) => {
+            let id = state.tasks.lock().await.create(request, state.now());
+            success(&json!({ "taskId": id }))
+        }
+        Err(message) => api_error(422, message),
+    }
 }
 
 async fn download_url(State(state): State<Arc<ServerState>>, body: Bytes) -> Response {
     let now = state.now();
     let url = wire::parse_url_field(&body).unwrap_or_default();
     let Some((id, file)) = wire::parse_result_url(&url, &state.base) else {
-        return ok_json(&wire::error_envelope(422, "url is wrong"));
+        return api_error(422, "url is wrong");
     };
     match state.tasks.lock().await.media_status(id, file, now) {
-        MediaStatus::Available(_) => ok_json(&wire::success(&json!(wire::download_link(
-            &state.base,
-            id,
-            file,
-            now
-        )))),
-        MediaStatus::Expired => ok_json(&wire::error_envelope(404, "the file has expired")),
-        MediaStatus::Missing => ok_json(&wire::error_envelope(422, "url is wrong")),
+        MediaStatus::Available(_) => {
+            success(&json!(wire::download_link(&state.base, id, file, now)))
+        }
+        MediaStatus::Expired => api_error(404, "the file has expired"),
+        MediaStatus::Missing => api_error(422, "url is wrong"),
     }
 }
 
 async fn credit(State(state): State<Arc<ServerState>>) -> Response {
-    ok_json(&wire::success(&json!(state.credits)))
+    success(&json!(state.credits))
 }
 
 async fn media(
@@ -184,63 +177,56 @@ async fn media(
     if wire::is_link_expired(query.as_deref(), now) {
         return html_page(StatusCode::FORBIDDEN, "403 This link has ended");
     }
-    let Some((id, file)) = wire::parse_media_name(&name) else {
-        return html_page(StatusCode::NOT_FOUND, "404 Not Found");
-    };
-    match state.tasks.lock().await.media_status(id, file, now) {
-        MediaStatus::Available(video) => video.respond(&headers),
-        MediaStatus::Expired | MediaStatus::Missing => {
-            html_page(StatusCode::NOT_FOUND, "404 Not Found")
-        }
+    if let Some((id, file)) = wire::parse_media_name(&name)
+        && let MediaStatus::Available(video) = state.tasks.lock().await.media_status(id, file, now)
+    {
+        return video.respond(&headers);
     }
+    html_page(StatusCode::NOT_FOUND, "404 Not Found")
 }
 
 async fn not_found() -> Response {
-    json_response(
-        StatusCode::NOT_FOUND,
-        &wire::error_envelope(404, "Not Found"),
-    )
+    let body = wire::error_envelope(404, "Not Found");
+    json_response(StatusCode::NOT_FOUND, &body)
 }
 
 fn fault_response(fault: SimulatedFault) -> Response {
     match fault {
         SimulatedFault::RateLimited => rate_limited(StatusCode::TOO_MANY_REQUESTS),
-        SimulatedFault::ServerError => json_response(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &wire::error_envelope(
-                500,
-                "Server Error - An unexpected error occurred while processing the request",
-            ),
-        ),
+        SimulatedFault::ServerError => {
+            let message =
+                "Server Error - An unexpected error occurred while processing the request";
+            let body = wire::error_envelope(500, message);
+            json_response(StatusCode::INTERNAL_SERVER_ERROR, &body)
+        }
         SimulatedFault::BadGateway => html_page(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
-        SimulatedFault::Maintenance => ok_json(&wire::error_envelope(
+        SimulatedFault::Maintenance => api_error(
             455,
             "Service Unavailable - System is currently undergoing maintenance",
-        )),
+        ),
     }
 }
 
 /// Returns code 429 with an HTTP status: 200 from the API itself, 429 from a gateway in front.
 fn rate_limited(status: StatusCode) -> Response {
-    let body = wire::error_envelope(
-        429,
-        "Rate Limited - Request limit has been exceeded for this resource",
-    );
-    let mut response = json_response(status, &body);
-    set_header(&mut response, header::RETRY_AFTER, RETRY_AFTER_SECONDS);
-    response
+    let message = "Rate Limited - Request limit has been exceeded for this resource";
+    let body = wire::error_envelope(429, message);
+    let retry_after = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)];
+    (retry_after, json_response(status, &body)).into_response()
 }
 
-/// Returns HTTP 200 with JSON, whatever the code in the body.
-fn ok_json(body: &Value) -> Response {
-    json_response(StatusCode::OK, body)
+fn success(data: &Value) -> Response {
+    json_response(StatusCode::OK, &wire::success(data))
+}
+
+/// Returns an error as the API does: HTTP 200, with the code in the body.
+fn api_error(code: u16, message: &str) -> Response {
+    json_response(StatusCode::OK, &wire::error_envelope(code, message))
 }
 
 fn json_response(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    set_header(&mut response, header::CONTENT_TYPE, "application/json");
-    response
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    (status, content_type, body.to_string()).into_response()
 }
 
 /// Returns an HTML page, as proxies and file hosts do.
@@ -249,8 +235,5 @@ fn html_page(status: StatusCode, title: &str) -> Response {
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
          <hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
     );
-    let mut response = Response::new(Body::from(html));
-    *response.status_mut() = status;
-    set_header(&mut response, header::CONTENT_TYPE, "text/html");
-    response
+    (status, [(header::CONTENT_TYPE, "text/html")], html).into_response()
 }

@@ -22,18 +22,18 @@ pub(super) const DOWNLOAD_LINK_LIFETIME: Millis = 20 * MINUTE;
 const VISIBLE_AFTER: Millis = 3_000;
 
 /// The final state of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TaskOutcome {
     /// Flag 1, with this number of result videos (which may be zero).
     Succeeded(usize),
     /// Flag 2, code 422 and this message.
-    CreateFailed(String),
+    CreateFailed(&'static str),
     /// Flag 3, code 500 and this message.
-    GenerateFailed(String),
+    GenerateFailed(&'static str),
     /// Flag 4: this number of videos was made, but the callback failed.
     CallbackFailed(usize),
     /// No record, but an envelope with code 501 and this message.
-    Error501(String),
+    Error501(&'static str),
 }
 
 /// The state of a task at a given time.
@@ -51,15 +51,6 @@ pub(super) enum TaskPhase {
     Ended,
 }
 
-/// The source of the input video.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum SourceVideo {
-    /// A clip of this server.
-    Local,
-    /// The URL in the create request.
-    External(String),
-}
-
 /// A simulated task: its parameters, its timing and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SimulatedTask {
@@ -69,7 +60,8 @@ pub(super) struct SimulatedTask {
     pub(super) prompt: String,
     /// The input and result clips.
     pub(super) clip: DemoClip,
-    pub(super) source: SourceVideo,
+    /// The URL of the input video; `None` for the input clip.
+    pub(super) input_url: Option<String>,
     /// The callback URL.
     pub(super) callback: Option<String>,
     /// The watermark text, mostly empty.
@@ -88,20 +80,13 @@ pub(super) struct SimulatedTask {
 
 impl SimulatedTask {
     pub(super) fn phase(&self, now: Millis) -> TaskPhase {
-        let age = now.saturating_sub(self.created_at);
-        if age < self.hidden_for {
-            return TaskPhase::Invisible;
+        match now.saturating_sub(self.created_at) {
+            age if age < self.hidden_for => TaskPhase::Invisible,
+            age if age < self.unknown_flag_for => TaskPhase::UnknownFlag,
+            age if age < self.run_time => TaskPhase::Running,
+            age if age < self.run_time + self.flag_delay => TaskPhase::Finishing,
+            _ => TaskPhase::Ended,
         }
-        if age < self.unknown_flag_for {
-            return TaskPhase::UnknownFlag;
-        }
-        if age < self.run_time {
-            return TaskPhase::Running;
-        }
-        if age < self.run_time.saturating_add(self.flag_delay) {
-            return TaskPhase::Finishing;
-        }
-        TaskPhase::Ended
     }
 
     pub(super) fn completed_at(&self) -> Millis {
@@ -110,20 +95,15 @@ impl SimulatedTask {
 
     /// Returns the number of result videos at a given time, including expired ones.
     pub(super) fn video_count(&self, now: Millis) -> usize {
-        if self.phase(now) != TaskPhase::Ended {
+        let (TaskOutcome::Succeeded(videos) | TaskOutcome::CallbackFailed(videos)) = self.outcome
+        else {
             return 0;
+        };
+        if self.phase(now) == TaskPhase::Ended {
+            videos
+        } else {
+            0
         }
-        match self.outcome {
-            TaskOutcome::Succeeded(videos) | TaskOutcome::CallbackFailed(videos) => videos,
-            TaskOutcome::CreateFailed(_)
-            | TaskOutcome::GenerateFailed(_)
-            | TaskOutcome::Error501(_) => 0,
-        }
-    }
-
-    /// Reports whether the server has deleted the result videos because of their age.
-    pub(super) fn is_expired(&self, now: Millis) -> bool {
-        now >= self.completed_at().saturating_add(RETENTION)
     }
 }
 
@@ -196,7 +176,7 @@ impl TaskTable {
             id: id.clone(),
             prompt: request.prompt,
             clip: DemoClip::random(&mut self.rng),
-            source: SourceVideo::External(request.video_url),
+            input_url: Some(request.video_url),
             callback: request.callback,
             watermark: request.watermark,
             created_at: now,
@@ -215,14 +195,15 @@ impl TaskTable {
             return MediaStatus::Missing;
         };
         match file {
-            MediaFile::Input if task.source == SourceVideo::Local => {
+            MediaFile::Input if task.input_url.is_none() => {
                 MediaStatus::Available(task.clip.input())
             }
             MediaFile::Result(number) if number < task.video_count(now) => {
-                if task.is_expired(now) {
-                    return MediaStatus::Expired;
+                if now < task.completed_at() + RETENTION {
+                    MediaStatus::Available(task.clip.result(number))
+                } else {
+                    MediaStatus::Expired
                 }
-                MediaStatus::Available(task.clip.result(number))
             }
             MediaFile::Input | MediaFile::Result(_) => MediaStatus::Missing,
         }
@@ -244,7 +225,7 @@ mod tests {
             id: "a".repeat(32),
             prompt: "p".into(),
             clip: DemoClip::default(),
-            source: SourceVideo::Local,
+            input_url: None,
             callback: None,
             watermark: String::new(),
             created_at: 1_000_000,

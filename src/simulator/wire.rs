@@ -2,12 +2,11 @@
 //!
 //! Knows JSON and URLs, but neither sockets nor headers nor faults.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use super::tasks::{
-    CreateRequest, DOWNLOAD_LINK_LIFETIME, MediaFile, Millis, SimulatedTask, SourceVideo,
-    TaskOutcome, TaskPhase,
+    CreateRequest, DOWNLOAD_LINK_LIFETIME, MediaFile, Millis, SimulatedTask, TaskOutcome, TaskPhase,
 };
 
 /// The query parameter of a renewed link with the time at which it expires.
@@ -28,74 +27,70 @@ pub(super) fn error_envelope(code: u16, message: &str) -> Value {
 
 /// Returns the response to a status query at the time `now`. URLs start with `base`.
 pub(super) fn record_info(task: &SimulatedTask, now: Millis, base: &Url) -> Value {
-    match (task.phase(now), &task.outcome) {
-        (TaskPhase::Ended, TaskOutcome::Error501(message)) => error_envelope(501, message),
-        (phase, _) => success(&record_fields(task, phase, now, base)),
+    let phase = task.phase(now);
+    if let (TaskPhase::Ended, TaskOutcome::Error501(message)) = (phase, task.outcome) {
+        return error_envelope(501, message);
     }
-}
-
-/// Returns the fields of a task in the request of the documented sample.
-fn record_fields(task: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
-    let completed = match phase {
-        TaskPhase::Finishing | TaskPhase::Ended => json!(task.completed_at()),
-        TaskPhase::Invisible | TaskPhase::UnknownFlag | TaskPhase::Running => Value::Null,
-    };
+    let is_completed = matches!(phase, TaskPhase::Finishing | TaskPhase::Ended);
     let (flag, error_code, error_message) = flag_and_error(task, phase);
-    json!({
+    // In the order of the documented sample.
+    success(&json!({
         "taskId": task.id,
         "paramJson": task_parameters(task, base).to_string(),
-        "completeTime": completed,
-        "response": response_field(task, phase, now, base),
+        "completeTime": is_completed.then(|| task.completed_at()),
+        "response": response_field(task, now, base),
         "successFlag": flag,
         "createTime": task.created_at,
         "errorCode": error_code,
         "errorMessage": error_message,
-    })
+    }))
 }
 
-fn flag_and_error(task: &SimulatedTask, phase: TaskPhase) -> (u8, Value, Value) {
-    match phase {
-        TaskPhase::UnknownFlag => return (7, Value::Null, Value::Null),
-        TaskPhase::Invisible | TaskPhase::Running | TaskPhase::Finishing => {
-            return (0, Value::Null, Value::Null);
+/// Returns the fields `successFlag`, `errorCode` and `errorMessage`.
+fn flag_and_error(task: &SimulatedTask, phase: TaskPhase) -> (u8, Option<u16>, Option<String>) {
+    match (phase, task.outcome) {
+        (TaskPhase::UnknownFlag, _) => (7, None, None),
+        (TaskPhase::Invisible | TaskPhase::Running | TaskPhase::Finishing, _) => (0, None, None),
+        (TaskPhase::Ended, TaskOutcome::Succeeded(_)) => (1, None, None),
+        (TaskPhase::Ended, TaskOutcome::CreateFailed(message)) => {
+            (2, Some(422), Some(message.to_owned()))
         }
-        TaskPhase::Ended => {}
-    }
-    match &task.outcome {
-        TaskOutcome::Succeeded(_) => (1, Value::Null, Value::Null),
-        TaskOutcome::CreateFailed(message) => (2, json!(422), json!(message)),
-        TaskOutcome::GenerateFailed(message) | TaskOutcome::Error501(message) => {
-            (3, json!(500), json!(message))
-        }
-        TaskOutcome::CallbackFailed(_) => {
+        (
+            TaskPhase::Ended,
+            TaskOutcome::GenerateFailed(message) | TaskOutcome::Error501(message),
+        ) => (3, Some(500), Some(message.to_owned())),
+        (TaskPhase::Ended, TaskOutcome::CallbackFailed(_)) => {
             let to = task.callback.as_deref().unwrap_or("the callback address");
             let message = format!("Callback failed: {to} answered 502 to all of 3 tries");
-            (4, Value::Null, json!(message))
+            (4, None, Some(message))
         }
     }
 }
 
 /// Returns the parameters of the create request. A callback appears only if there is one.
 fn task_parameters(task: &SimulatedTask, base: &Url) -> Value {
-    let mut fields = Map::new();
-    if let Some(callback) = &task.callback {
-        fields.insert("callBackUrl".to_owned(), json!(callback));
-    }
-    fields.insert("prompt".to_owned(), json!(task.prompt));
-    fields.insert("videoUrl".to_owned(), json!(input_url(task, base)));
-    fields.insert("waterMark".to_owned(), json!(task.watermark));
-    Value::Object(fields)
+    let fields = [
+        ("callBackUrl", task.callback.clone()),
+        ("prompt", Some(task.prompt.clone())),
+        ("videoUrl", Some(input_url(task, base))),
+        ("waterMark", Some(task.watermark.clone())),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 /// Returns the videos of a task that finished with flag 1 or 4, else null.
-fn response_field(task: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
-    let video_count = match (phase, &task.outcome) {
-        (TaskPhase::Ended, TaskOutcome::Succeeded(_) | TaskOutcome::CallbackFailed(_)) => {
-            task.video_count(now)
-        }
-        _ => return Value::Null,
-    };
-    let results: Vec<String> = (0..video_count)
+fn response_field(task: &SimulatedTask, now: Millis, base: &Url) -> Value {
+    let is_success = matches!(
+        task.outcome,
+        TaskOutcome::Succeeded(_) | TaskOutcome::CallbackFailed(_)
+    );
+    if !is_success || task.phase(now) != TaskPhase::Ended {
+        return Value::Null;
+    }
+    let results: Vec<_> = (0..task.video_count(now))
         .map(|number| media_url(base, &task.id, MediaFile::Result(number)))
         .collect();
     json!({
@@ -106,18 +101,15 @@ fn response_field(task: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Ur
 }
 
 fn input_url(task: &SimulatedTask, base: &Url) -> String {
-    match &task.source {
-        SourceVideo::Local => media_url(base, &task.id, MediaFile::Input),
-        SourceVideo::External(url) => url.clone(),
-    }
+    let own = || media_url(base, &task.id, MediaFile::Input);
+    task.input_url.clone().unwrap_or_else(own)
 }
 
 fn media_url(base: &Url, id: &str, file: MediaFile) -> String {
-    let name = match file {
-        MediaFile::Input => format!("media/{id}-origin.mp4"),
-        MediaFile::Result(number) => format!("media/{id}-{number}.mp4"),
-    };
-    format!("{base}{name}")
+    match file {
+        MediaFile::Input => format!("{base}media/{id}-origin.mp4"),
+        MediaFile::Result(number) => format!("{base}media/{id}-{number}.mp4"),
+    }
 }
 
 /// Parses the name of a media file into the task id and the file.
@@ -138,21 +130,15 @@ pub(super) fn parse_result_url<'a>(url: &'a str, base: &Url) -> Option<(&'a str,
 
 /// Returns a link to a video that expires 20 minutes after `now`.
 pub(super) fn download_link(base: &Url, id: &str, file: MediaFile, now: Millis) -> String {
-    let expires_at = now.saturating_add(DOWNLOAD_LINK_LIFETIME);
-    format!(
-        "{}?{EXPIRY_PARAMETER}={expires_at}",
-        media_url(base, id, file)
-    )
+    let url = media_url(base, id, file);
+    format!("{url}?{EXPIRY_PARAMETER}={}", now + DOWNLOAD_LINK_LIFETIME)
 }
 
 /// Reports whether the query of a media request belongs to a renewed link that has expired.
 pub(super) fn is_link_expired(query: Option<&str>, now: Millis) -> bool {
     let expires_at = query_parameter(query.unwrap_or_default(), EXPIRY_PARAMETER);
-    expires_at.is_some_and(|expires_at| {
-        expires_at
-            .parse()
-            .is_ok_and(|expires_at: Millis| now >= expires_at)
-    })
+    let expires_at = expires_at.and_then(|text| text.parse::<Millis>().ok());
+    expires_at.is_some_and(|expires_at| now >= expires_at)
 }
 
 /// Returns the decoded value of a query parameter.
@@ -203,7 +189,7 @@ mod tests {
             id: "774d".into(),
             prompt: "\"quoted\" \u{1b}[31m".into(),
             clip: DemoClip::Lamp,
-            source: SourceVideo::Local,
+            input_url: None,
             callback: None,
             watermark: "w".into(),
             created_at: 1000,
@@ -248,10 +234,10 @@ mod tests {
             |outcome| record_info(&task(outcome), 9000, &base())["data"]["successFlag"].clone();
 
         assert_eq!(flag(TaskOutcome::Succeeded(0)), 1);
-        assert_eq!(flag(TaskOutcome::CreateFailed("m".into())), 2);
-        assert_eq!(flag(TaskOutcome::GenerateFailed("m".into())), 3);
+        assert_eq!(flag(TaskOutcome::CreateFailed("m")), 2);
+        assert_eq!(flag(TaskOutcome::GenerateFailed("m")), 3);
         assert_eq!(flag(TaskOutcome::CallbackFailed(1)), 4);
-        let refused = record_info(&task(TaskOutcome::Error501("m".into())), 9000, &base());
+        let refused = record_info(&task(TaskOutcome::Error501("m")), 9000, &base());
         assert_eq!(refused, json!({ "code": 501, "msg": "m", "data": null }));
     }
 

@@ -237,11 +237,11 @@ async fn assert_page_works(driver: &Driver, page: &Path, allowed: &[String]) {
 
 /// Returns a finished task of the simulator with an input and at least `results` videos.
 async fn finished_task(server: &simulator::Simulator, results: usize) -> WatchedTask {
-    let origin = ApiOrigin::parse(server.base_url().as_str()).unwrap();
+    let origin = ApiOrigin::parse(server.base_url.as_str()).unwrap();
     let key = ApiKey::parse("any").unwrap();
     let client = KieClient::new(origin, Some(key), RequestLimits::default());
-    let now = server.clock().now();
-    for seed_task in server.initial_tasks() {
+    let now = server.clock.now();
+    for seed_task in &server.initial_tasks {
         let id = TaskId::parse(&seed_task.id).unwrap();
         let response = client
             .poll(&id, Family::default(), &mut ResponseNotes::default())

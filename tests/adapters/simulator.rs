@@ -54,7 +54,7 @@ impl ApiCaller {
     }
 
     fn url(&self, path: &str) -> url::Url {
-        self.simulator.base_url().join(path).unwrap()
+        self.simulator.base_url.join(path).unwrap()
     }
 
     /// Adds a new API key, so that only the test of the rate limit reaches it.
@@ -71,7 +71,7 @@ impl ApiCaller {
     }
 
     async fn query_nth(&self, index: usize) -> Value {
-        self.query(&self.simulator.initial_tasks()[index].id).await
+        self.query(&self.simulator.initial_tasks[index].id).await
     }
 
     async fn create(&self, path: &str, body: &Value) -> Value {
@@ -82,7 +82,7 @@ impl ApiCaller {
     /// Returns envelope code and flag of every initial task.
     async fn flags(&self) -> BTreeSet<(u64, Option<u64>)> {
         let mut flags = BTreeSet::new();
-        for task in self.simulator.initial_tasks() {
+        for task in &self.simulator.initial_tasks {
             let body = self.query(&task.id).await;
             let flag = body["data"]["successFlag"].as_u64();
             flags.insert((body["code"].as_u64().unwrap(), flag));
@@ -133,8 +133,8 @@ async fn the_same_seed_gives_the_same_tasks() {
             ..fault_free_settings()
         })
         .await;
-        let initial = simulator.initial_tasks().iter().map(|task| task.id.clone());
-        initial.chain(simulator.on_demand_ids().to_vec()).collect()
+        let initial = simulator.initial_tasks.iter().map(|task| task.id.clone());
+        initial.chain(simulator.on_demand_ids.clone()).collect()
     };
 
     let first = ids(1).await;
@@ -169,7 +169,7 @@ async fn every_record_keeps_to_the_documented_shape() {
     };
     let caller = ApiCaller::with_settings(settings).await;
 
-    for task in caller.simulator.initial_tasks() {
+    for task in &caller.simulator.initial_tasks {
         let body = caller.query(&task.id).await;
         let data = &body["data"];
         if body["code"] != 200 {
@@ -239,7 +239,7 @@ async fn an_on_demand_task_starts_when_queried() {
         ..fault_free_settings()
     };
     let caller = ApiCaller::with_settings(settings).await;
-    let id = &caller.simulator.on_demand_ids()[0];
+    let id = &caller.simulator.on_demand_ids[0];
 
     let first = caller.query(id).await;
     let last = caller.wait_for(id, 1).await;
@@ -423,7 +423,7 @@ async fn dates_and_times_follow_the_simulated_clock() {
         ..fault_free_settings()
     };
     let caller = ApiCaller::with_settings(settings).await;
-    let clock = caller.simulator.clock();
+    let clock = caller.simulator.clock;
 
     let before = clock.now();
     let response = caller.get(caller.url("/nowhere").as_str()).await;
@@ -437,14 +437,14 @@ async fn dates_and_times_follow_the_simulated_clock() {
         "{before} {date} {after}"
     );
     let start: Timestamp = WALL_START.parse().unwrap();
-    let tasks = caller.simulator.initial_tasks();
+    let tasks = &caller.simulator.initial_tasks;
     assert!(tasks.iter().all(|task| task.added_at <= start));
 }
 
 #[tokio::test]
 async fn the_simulator_is_loopback_only_and_stops_on_request() {
     let simulator = run_simulator(fault_free_settings()).await;
-    let base = simulator.base_url();
+    let base = simulator.base_url.clone();
     assert_eq!(base.host_str(), Some("127.0.0.1"));
 
     simulator.shutdown().await;
