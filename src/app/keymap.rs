@@ -111,10 +111,10 @@ mod tests {
     fn text_contexts_bind_no_letters() {
         for letter in ('a'..='z').chain('A'..='Z').chain('0'..='9') {
             for context in KeyContext::ALL
-                .into_iter()
+                .iter()
                 .filter(|context| context.accepts_text())
             {
-                let action = Keymap::default().lookup(KeyChord::char(letter), context);
+                let action = Keymap::default().lookup(KeyChord::char(letter), *context);
                 assert_eq!(action, None, "{letter}");
             }
         }

@@ -226,7 +226,7 @@ fn read_keymap(reader: &TomlReader<'_>, mut section: TomlSection<'_>) -> Keymap 
         content,
     } in section.section("in").remaining_entries()
     {
-        let context = KeyContext::parse(name);
+        let context = name.parse::<KeyContext>().ok();
         if context.is_none() {
             reader.report(offset, &error::unknown_key_context(name));
         }

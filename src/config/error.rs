@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    app::keymap::{Action, ChordError, KeyContext, KeymapError, KeymapErrorKind},
+    app::keymap::{Action, ChordError, KeyChord, KeyContext, KeymapError, KeymapErrorKind},
     domain::text::CleanText,
     messages::errors::did_you_mean,
 };
@@ -186,7 +186,7 @@ pub(super) fn reserved_profile_name(name: &str) -> String {
 }
 
 pub(super) fn unknown_key_context(name: &str) -> String {
-    let hint = did_you_mean(name, KeyContext::ALL.map(KeyContext::name));
+    let hint = did_you_mean(name, KeyContext::ALL.iter().map(|context| context.name()));
     format!("there is no place \"{name}\" for keys{hint}")
 }
 
@@ -262,7 +262,10 @@ impl fmt::Display for ChordError {
             Self::ShiftNotReported => {
                 f.write_str("cannot be distinguished from the key without shift in a terminal")
             }
-            Self::SameAs(key) => write!(f, "is the same key as {key} in a terminal"),
+            Self::SameAs(key) => {
+                let key = KeyChord::plain(*key).config_name();
+                write!(f, "is the same key as {key} in a terminal")
+            }
         }
     }
 }

@@ -340,7 +340,7 @@ fn profiles_keep_their_meaning() {
 fn keys_keep_their_actions() {
     let keymap = config(None).settings.keymap;
     let action = |key: &str, context: &str| {
-        let context = KeyContext::parse(context).unwrap();
+        let context = context.parse::<KeyContext>().unwrap();
         let action = keymap.lookup(KeyChord::parse(key).unwrap(), context);
         action.map(Action::name)
     };

@@ -195,8 +195,9 @@ fn the_schema_names_every_theme_action_and_key_context() {
     let context_actions = &schema["definitions"]["keys_of_place"]["propertyNames"]["enum"];
     assert_eq!(words(context_actions), actions);
     let contexts: BTreeSet<_> = KeyContext::ALL
+        .iter()
         .map(|context| context.name().to_owned())
-        .into();
+        .collect();
     assert_eq!(names(&keys["in"]["properties"]), contexts);
 }
 

@@ -262,7 +262,10 @@ fn is_section(line: &str, key: &str) -> bool {
 
 #[test]
 fn the_default_file_names_every_key_context() {
-    let contexts: Vec<_> = KeyContext::ALL.into_iter().map(KeyContext::name).collect();
+    let contexts: Vec<_> = KeyContext::ALL
+        .iter()
+        .map(|context| context.name())
+        .collect();
     let line = format!("Keys in one place only: {}.", contexts.join(", "));
     let file = kietop::config::DEFAULT_FILE.replace("\n# ", " ");
     assert!(file.contains(&line), "{line}");

@@ -85,37 +85,31 @@ impl KeyChord {
 
     /// Returns the name in ASCII, for sentences and ASCII-only screens: arrows are words.
     pub fn ascii(self) -> String {
-        let arrow = match self.key {
-            Key::Up => "Up",
-            Key::Down => "Down",
-            Key::Left => "Left",
-            Key::Right => "Right",
-            Key::Char(_)
-            | Key::Enter
-            | Key::Esc
-            | Key::Tab
-            | Key::BackTab
-            | Key::Backspace
-            | Key::Delete
-            | Key::Home
-            | Key::End
-            | Key::PageUp
-            | Key::PageDown
-            | Key::F(_) => return self.to_string(),
-        };
-        format!("{}{arrow}", self.modifiers())
+        self.name_with(|named| named.1)
     }
 
     /// Returns the name in the config file, which [`parse`](Self::parse) accepts.
     pub fn config_name(self) -> String {
-        let modifiers = self.modifiers().to_lowercase();
-        let known = KEY_NAMES.iter().find(|(_, named)| *named == self.key);
-        match (known, self.key) {
-            (Some((name, _)), _) => format!("{modifiers}{name}"),
-            (None, Key::Char(c)) => format!("{modifiers}{c}"),
-            // Only function keys have no name in the table; `Display` writes theirs.
-            (None, key) => format!("{modifiers}{}", Self::plain(key).to_string().to_lowercase()),
+        if let Key::Char(c) = self.key
+            && c != ' '
+        {
+            return format!("{}{c}", self.modifiers().to_lowercase());
         }
+        self.ascii().to_lowercase()
+    }
+
+    /// Returns the name with that column of the table of named keys.
+    fn name_with(self, column: fn(&NamedKey) -> &'static str) -> String {
+        let name = match (self.key, self.ctrl) {
+            (Key::F(n), _) => format!("F{n}"),
+            (Key::Char(c), true) if c != ' ' => c.to_ascii_uppercase().to_string(),
+            (Key::Char(c), false) if c != ' ' => c.to_string(),
+            (key, _) => {
+                let named = NAMED_KEYS.iter().find(|named| named.0 == key);
+                named.map_or("", column).to_owned()
+            }
+        };
+        format!("{}{name}", self.modifiers())
     }
 
     /// Parses a key of the config file: `o`, `G`, `ctrl-d`, `alt-x`, `space`, `f1`, `pgup`.
@@ -145,8 +139,7 @@ impl KeyChord {
             let c = c.to_ascii_lowercase();
             key = Key::Char(c);
             if let Some(alias) = Key::ctrl_alias(c) {
-                let name = KEY_NAMES.iter().find(|(_, named)| *named == alias);
-                return Err(ChordError::SameAs(name.map_or("", |(name, _)| name)));
+                return Err(ChordError::SameAs(alias));
             }
         }
         Ok(Self { key, ctrl, alt })
@@ -162,58 +155,48 @@ impl KeyChord {
     }
 }
 
-/// The named keys. If a key has several names, the first one is written.
-const KEY_NAMES: [(&str, Key); 27] = [
-    ("space", Key::Char(' ')),
-    ("enter", Key::Enter),
-    ("return", Key::Enter),
-    ("esc", Key::Esc),
-    ("escape", Key::Esc),
-    ("tab", Key::Tab),
-    ("shift-tab", Key::BackTab),
-    ("backtab", Key::BackTab),
-    ("backspace", Key::Backspace),
-    ("del", Key::Delete),
-    ("delete", Key::Delete),
-    ("up", Key::Up),
-    ("↑", Key::Up),
-    ("down", Key::Down),
-    ("↓", Key::Down),
-    ("left", Key::Left),
-    ("←", Key::Left),
-    ("right", Key::Right),
-    ("→", Key::Right),
-    ("home", Key::Home),
-    ("end", Key::End),
-    ("pgup", Key::PageUp),
-    ("pageup", Key::PageUp),
-    ("page_up", Key::PageUp),
-    ("pgdn", Key::PageDown),
-    ("pagedown", Key::PageDown),
-    ("page_down", Key::PageDown),
+/// A key with a name: in ASCII, as displayed, and in other spellings that the config file may use.
+type NamedKey = (Key, &'static str, &'static str, &'static [&'static str]);
+
+const NAMED_KEYS: [NamedKey; 15] = [
+    (Key::Char(' '), "Space", "Space", &[]),
+    (Key::Enter, "Enter", "Enter", &["return"]),
+    (Key::Esc, "Esc", "Esc", &["escape"]),
+    (Key::Tab, "Tab", "Tab", &[]),
+    (Key::BackTab, "Shift-Tab", "Shift-Tab", &["backtab"]),
+    (Key::Backspace, "Backspace", "Backspace", &[]),
+    (Key::Delete, "Del", "Del", &["delete"]),
+    (Key::Up, "Up", "↑", &[]),
+    (Key::Down, "Down", "↓", &[]),
+    (Key::Left, "Left", "←", &[]),
+    (Key::Right, "Right", "→", &[]),
+    (Key::Home, "Home", "Home", &[]),
+    (Key::End, "End", "End", &[]),
+    (Key::PageUp, "PgUp", "PgUp", &["pageup", "page_up"]),
+    (Key::PageDown, "PgDn", "PgDn", &["pagedown", "page_down"]),
 ];
 
 /// The highest function key that terminals report.
 const MAX_FUNCTION_KEY: u8 = 24;
 
-/// Parses a key without modifiers.
+/// Parses a key without modifiers. Names ignore case.
 fn parse_key(text: &str) -> Option<Key> {
-    let named = |text: &str| {
-        let known = KEY_NAMES.iter().find(|(name, _)| *name == text);
-        known.map(|(_, key)| *key)
+    let lower = text.to_lowercase();
+    let is_name = |(_, ascii, displayed, others): &&NamedKey| {
+        ascii.eq_ignore_ascii_case(text) || *displayed == text || others.contains(&lower.as_str())
     };
+    if let Some((key, ..)) = NAMED_KEYS.iter().find(is_name) {
+        return Some(*key);
+    }
     let mut chars = text.chars();
     if let (Some(c), None) = (chars.next(), chars.next()) {
         // No keyboard types a character that sanitising would remove.
         let is_plain = CleanText::line(text, 64).as_str() == text;
-        return named(text).or_else(|| is_plain.then_some(Key::Char(c)));
+        return is_plain.then_some(Key::Char(c));
     }
-    let text = text.to_lowercase();
-    let function_key = || {
-        let n = text.strip_prefix('f')?.parse().ok()?;
-        (1..=MAX_FUNCTION_KEY).contains(&n).then_some(Key::F(n))
-    };
-    named(&text).or_else(function_key)
+    let number = lower.strip_prefix('f')?.parse().ok();
+    let number = number.filter(|number| (1..=MAX_FUNCTION_KEY).contains(number));
+    number.map(Key::F)
 }
 
 /// Returns the key that Shift makes of this one, if terminals report it.
@@ -232,33 +215,13 @@ pub enum ChordError {
     UnknownKey,
     /// Terminals send the key without Shift.
     ShiftNotReported,
-    /// Terminals send the other key, named here.
-    SameAs(&'static str),
+    /// Terminals send the other key.
+    SameAs(Key),
 }
 
 impl fmt::Display for KeyChord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.modifiers())?;
-        match self.key {
-            Key::Char(' ') => f.write_str("Space"),
-            Key::Char(c) if self.ctrl => write!(f, "{}", c.to_ascii_uppercase()),
-            Key::Char(c) => write!(f, "{c}"),
-            Key::Enter => f.write_str("Enter"),
-            Key::Esc => f.write_str("Esc"),
-            Key::Tab => f.write_str("Tab"),
-            Key::BackTab => f.write_str("Shift-Tab"),
-            Key::Backspace => f.write_str("Backspace"),
-            Key::Delete => f.write_str("Del"),
-            Key::Up => f.write_str("↑"),
-            Key::Down => f.write_str("↓"),
-            Key::Left => f.write_str("←"),
-            Key::Right => f.write_str("→"),
-            Key::Home => f.write_str("Home"),
-            Key::End => f.write_str("End"),
-            Key::PageUp => f.write_str("PgUp"),
-            Key::PageDown => f.write_str("PgDn"),
-            Key::F(n) => write!(f, "F{n}"),
-        }
+        f.write_str(&self.name_with(|named| named.2))
     }
 }
 
@@ -303,10 +266,10 @@ mod tests {
             ("ctrl-", ChordError::UnknownKey),
             ("shift-up", ChordError::ShiftNotReported),
             ("shift-1", ChordError::ShiftNotReported),
-            ("ctrl-i", ChordError::SameAs("tab")),
-            ("ctrl-h", ChordError::SameAs("backspace")),
-            ("ctrl-M", ChordError::SameAs("enter")),
-            ("ctrl-[", ChordError::SameAs("esc")),
+            ("ctrl-i", ChordError::SameAs(Key::Tab)),
+            ("ctrl-h", ChordError::SameAs(Key::Backspace)),
+            ("ctrl-M", ChordError::SameAs(Key::Enter)),
+            ("ctrl-[", ChordError::SameAs(Key::Esc)),
         ];
         for (text, error) in table {
             assert_eq!(KeyChord::parse(text), Err(error), "{text}");
@@ -324,7 +287,7 @@ mod tests {
     }
 
     fn any_chord() -> impl Strategy<Value = KeyChord> {
-        let named = proptest::sample::select(KEY_NAMES.map(|(_, key)| key).to_vec());
+        let named = proptest::sample::select(NAMED_KEYS.map(|named| named.0).to_vec());
         let key = prop_oneof![
             named,
             (1..=MAX_FUNCTION_KEY).prop_map(Key::F),

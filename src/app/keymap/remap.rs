@@ -63,45 +63,34 @@ pub enum KeymapErrorKind {
 
 /// Applies the overrides to the default table; returns all errors at once.
 pub(super) fn apply_overrides(overrides: &[KeyOverride]) -> Result<Vec<Binding>, Vec<KeymapError>> {
-    let mut remap = Remapper::default();
-    // Overrides for one context come last, so that they win there.
-    let in_order = |has_context: bool| {
-        overrides
-            .iter()
-            .enumerate()
-            .filter(move |(_, key_override)| key_override.context.is_some() == has_context)
+    let bindings = BINDINGS.iter().cloned().map(|binding| (binding, None));
+    let mut remap = Remapper {
+        bindings: bindings.collect(),
+        errors: Vec::new(),
+        unparsed: Vec::new(),
     };
-    for (index, key_override) in in_order(false).chain(in_order(true)) {
+    let mut in_order: Vec<_> = overrides.iter().enumerate().collect();
+    // Overrides for one context come last, so that they win there.
+    in_order.sort_by_key(|(_, key_override)| key_override.context.is_some());
+    for (index, key_override) in in_order {
         remap.apply(index, key_override);
     }
-    remap.finish()
-}
-
-/// A binding with the index of the override that set it.
-struct OverriddenBinding {
-    binding: Binding,
-    override_index: Option<usize>,
+    for context in KeyContext::ALL {
+        remap.check_context(*context);
+    }
+    if !remap.errors.is_empty() {
+        return Err(remap.errors);
+    }
+    let bindings = remap.bindings.into_iter().map(|(binding, _)| binding);
+    Ok(bindings.collect())
 }
 
 struct Remapper {
-    bindings: Vec<OverriddenBinding>,
+    /// The bindings, each with the index of the override that set it.
+    bindings: Vec<(Binding, Option<usize>)>,
     errors: Vec<KeymapError>,
     /// Actions whose keys could not be parsed; errors that follow from that are not reported.
     unparsed: Vec<Action>,
-}
-
-impl Default for Remapper {
-    fn default() -> Self {
-        let entry = |binding: &Binding| OverriddenBinding {
-            binding: binding.clone(),
-            override_index: None,
-        };
-        Self {
-            bindings: BINDINGS.iter().map(entry).collect(),
-            errors: Vec::new(),
-            unparsed: Vec::new(),
-        }
-    }
 }
 
 impl Remapper {
@@ -142,48 +131,33 @@ impl Remapper {
     /// Replaces the keys of an action's first binding; splits it if the keys cannot apply in all
     /// its contexts.
     fn rebind_first(&mut self, index: usize, action: Action, chords: Vec<KeyChord>) {
-        let Some(first) = self.first_binding(action) else {
+        let mut bindings = self.bindings.iter_mut().enumerate();
+        let Some((first, (binding, overridden_by))) =
+            bindings.find(|(_, (binding, _))| binding.action == action)
+        else {
             return;
         };
-        let Some(entry) = self.bindings.get_mut(first) else {
-            return;
-        };
-        entry.override_index = Some(index);
-        let old = entry.binding.chords.clone();
-        let (text_contexts, other_contexts): (Vec<_>, Vec<_>) = entry
-            .binding
+        *overridden_by = Some(index);
+        let (text_contexts, other_contexts): (Vec<_>, Vec<_>) = binding
             .contexts
             .iter()
             .partition(|context| context.accepts_text());
-        let non_text: Vec<_> = chords
-            .iter()
-            .copied()
-            .filter(|chord| chord.typed_char().is_none() || old.contains(chord))
-            .collect();
+        let can_apply =
+            |chord: &KeyChord| chord.typed_char().is_none() || binding.chords.contains(chord);
+        let non_text: Vec<_> = chords.iter().copied().filter(can_apply).collect();
+        // In a binding for text contexts alone, `check_context` reports text keys.
         if other_contexts.is_empty() || text_contexts.is_empty() || non_text == chords {
-            // In a binding for text contexts alone, `check_context` reports text keys.
-            entry.binding.chords = chords.into();
+            binding.chords = chords.into();
             return;
         }
-        entry.binding.chords = chords.into();
-        entry.binding.contexts = other_contexts.into();
-        let binding = Binding {
-            chords: if non_text.is_empty() {
-                old
-            } else {
-                non_text.into()
-            },
-            contexts: text_contexts.into(),
-            ..entry.binding.clone()
-        };
-        let override_index = Some(index);
-        self.bindings.insert(
-            first + 1,
-            OverriddenBinding {
-                binding,
-                override_index,
-            },
-        );
+        let mut in_text = binding.clone();
+        in_text.contexts = text_contexts.into();
+        if !non_text.is_empty() {
+            in_text.chords = non_text.into();
+        }
+        binding.chords = chords.into();
+        binding.contexts = other_contexts.into();
+        self.bindings.insert(first + 1, (in_text, Some(index)));
     }
 
     /// Replaces all keys of an action in one context.
@@ -194,58 +168,22 @@ impl Remapper {
         context: KeyContext,
         chords: Vec<KeyChord>,
     ) {
-        let is_target = |entry: &OverriddenBinding| {
-            entry.binding.action == action && entry.binding.contexts.contains(&context)
-        };
-        let Some(first) = self.bindings.iter().position(is_target) else {
+        let mut found = None;
+        for (at, (binding, _)) in self.bindings.iter_mut().enumerate() {
+            if binding.action == action && binding.contexts.contains(&context) {
+                found.get_or_insert_with(|| (at, binding.clone()));
+                binding.contexts.to_mut().retain(|other| *other != context);
+            }
+        }
+        let Some((first, mut binding)) = found else {
             let kind = KeymapErrorKind::InvalidContext { action, context };
             return self.add_error(Some(index), None, kind);
         };
-        for entry in self.bindings.iter_mut().filter(|entry| is_target(entry)) {
-            entry
-                .binding
-                .contexts
-                .to_mut()
-                .retain(|other| *other != context);
-        }
-        let Some(entry) = self.bindings.get(first) else {
-            return;
-        };
-        let binding = Binding {
-            chords: chords.into(),
-            contexts: Cow::Owned(vec![context]),
-            ..entry.binding.clone()
-        };
-        let override_index = Some(index);
-        self.bindings.insert(
-            first + 1,
-            OverriddenBinding {
-                binding,
-                override_index,
-            },
-        );
+        binding.chords = chords.into();
+        binding.contexts = Cow::Owned(vec![context]);
+        self.bindings.insert(first + 1, (binding, Some(index)));
         self.bindings
-            .retain(|entry| !entry.binding.contexts.is_empty());
-    }
-
-    fn first_binding(&self, action: Action) -> Option<usize> {
-        self.bindings
-            .iter()
-            .position(|entry| entry.binding.action == action)
-    }
-
-    fn finish(mut self) -> Result<Vec<Binding>, Vec<KeymapError>> {
-        for context in KeyContext::ALL {
-            self.check_context(context);
-        }
-        if !self.errors.is_empty() {
-            return Err(self.errors);
-        }
-        Ok(self
-            .bindings
-            .into_iter()
-            .map(|entry| entry.binding)
-            .collect())
+            .retain(|(binding, _)| !binding.contexts.is_empty());
     }
 
     /// Adds the errors of a context: a key bound twice, a key that types text, no key that closes
@@ -254,19 +192,15 @@ impl Remapper {
         let mut seen: Vec<(KeyChord, Action, Option<usize>)> = Vec::new();
         let mut errors = Vec::new();
         let mut has_exit = false;
-        let bindings = self
-            .bindings
-            .iter()
-            .filter(|entry| entry.binding.contexts.contains(&context));
-        for OverriddenBinding {
-            binding,
-            override_index,
-        } in bindings
+        let bindings = self.bindings.iter();
+        for (binding, overridden_by) in
+            bindings.filter(|(binding, _)| binding.contexts.contains(&context))
         {
-            let is_unparsed = self.unparsed.contains(&binding.action);
+            let action = binding.action;
+            let is_unparsed = self.unparsed.contains(&action);
             // In the list, Back only clears the marks and the filter.
-            let is_exit = binding.action == Action::Quit
-                || (binding.action == Action::Back && context != KeyContext::List);
+            let is_exit =
+                action == Action::Quit || (action == Action::Back && context != KeyContext::List);
             has_exit |= is_exit && (is_unparsed || !binding.chords.is_empty());
             if is_unparsed {
                 continue;
@@ -274,58 +208,49 @@ impl Remapper {
             for chord in binding.chords.iter().copied() {
                 let first_use = seen.iter().find(|(other, _, _)| *other == chord);
                 if let Some((_, other, other_index)) = first_use
-                    && *other != binding.action
+                    && *other != action
                 {
-                    let actions = match override_index {
-                        Some(_) => [binding.action, *other],
-                        None => [*other, binding.action],
+                    let actions = match overridden_by {
+                        Some(_) => [action, *other],
+                        None => [*other, action],
                     };
                     let kind = KeymapErrorKind::DuplicateKey {
                         chord,
                         context,
                         actions,
                     };
-                    errors.push((override_index.or(*other_index), kind));
+                    errors.push((overridden_by.or(*other_index), kind));
                 }
-                if override_index.is_some()
-                    && context.accepts_text()
-                    && types_text(chord, binding.action)
-                {
-                    errors.push((*override_index, KeymapErrorKind::TextKey { chord, context }));
+                if overridden_by.is_some() && context.accepts_text() && types_text(chord, action) {
+                    errors.push((*overridden_by, KeymapErrorKind::TextKey { chord, context }));
                 }
-                seen.push((chord, binding.action, *override_index));
+                seen.push((chord, action, *overridden_by));
             }
         }
         if !has_exit {
             errors.push((None, KeymapErrorKind::NoExit(context)));
         }
-        for (override_index, kind) in errors {
-            self.add_error(override_index, None, kind);
+        for (change, kind) in errors {
+            self.add_error(change, None, kind);
         }
     }
 
     /// Adds an error; two actions on the same key in several contexts count as one error.
-    fn add_error(
-        &mut self,
-        override_index: Option<usize>,
-        key: Option<usize>,
-        kind: KeymapErrorKind,
-    ) {
-        let is_known = self.errors.iter().any(|error| {
-            matches!(
-                (&error.kind, &kind),
-                (
-                    KeymapErrorKind::DuplicateKey { chord: one, actions: ours, .. },
-                    KeymapErrorKind::DuplicateKey { chord: other, actions: theirs, .. },
-                ) if one == other && ours == theirs
-            )
-        });
-        if !is_known {
-            self.errors.push(KeymapError {
-                change: override_index,
-                key,
-                kind,
-            });
+    fn add_error(&mut self, change: Option<usize>, key: Option<usize>, kind: KeymapErrorKind) {
+        let is_known = |chord: &KeyChord, actions: &[Action; 2]| {
+            self.errors.iter().any(|error| {
+                matches!(
+                    &error.kind,
+                    KeymapErrorKind::DuplicateKey { chord: known, actions: both, .. }
+                        if known == chord && both == actions
+                )
+            })
+        };
+        if !matches!(
+            &kind,
+            KeymapErrorKind::DuplicateKey { chord, actions, .. } if is_known(chord, actions)
+        ) {
+            self.errors.push(KeymapError { change, key, kind });
         }
     }
 }

@@ -21,9 +21,7 @@ const KEYS_WIDTH: usize = 14;
 
 /// Returns the keys, in two columns if they fit.
 pub(super) fn content(ctx: &RenderContext<'_>) -> TextContent {
-    let groups = KeyGroup::ALL
-        .into_iter()
-        .map(|group| group_lines(group, ctx));
+    let groups = KeyGroup::ALL.iter().map(|group| group_lines(*group, ctx));
     let blocks: Vec<_> = groups.filter(|lines| !lines.is_empty()).collect();
     let is_wide = available_area(ctx).width >= COLUMN_WIDTH * 2 + 2;
     let mut lines = if is_wide {
