@@ -45,8 +45,8 @@
 //! | a column on disk | `adapters/store/schema.rs` (migration), `adapters/store/rows.rs` |
 //! | a family of tasks | [`domain::task::Family`], a decoder like `adapters/kie/luma_modify.rs` |
 //! | a clipboard tool, a browser | `adapters/clipboard.rs`, `adapters/desktop.rs` |
-//! | a setting | `config/check.rs`, `assets/config.toml`, `assets/config.schema.json` |
-//! | a command | its file in `cli/`, the enum in `cli.rs`, its arm in `main.rs` |
+//! | a setting | `config/settings.rs`, `config/check.rs`, `assets/config.toml` and its schema |
+//! | a command | its file in `cli/`, the enum in `cli/args.rs`, its arm in `main.rs` |
 //!
 //! # Invariants
 //!

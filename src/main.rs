@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
@@ -18,7 +18,9 @@ use kietop::{
         command::SearchPath,
         compare::ComparisonPages,
         desktop::{Browser, SystemClock},
-        environment::{fallback_size, is_variable_set, path_variables, supports_unicode},
+        environment::{
+            fallback_size, home_folder, is_variable_set, path_variables, supports_unicode,
+        },
         frames::Ffmpeg,
         http::allowed_hosts::AllowedHosts,
         input_cache::InputCache,
@@ -29,18 +31,20 @@ use kietop::{
         store::{self, Recovery, SqliteStore},
     },
     app::{
-        notifications::{NotificationSettings, NotifyChannel},
+        notifications::NotificationSettings,
         palette::ThemePalette,
         state::{AppSettings, State},
     },
     cli::{
-        self, Cli, Command, CommandFailure, GlobalArgs, SimulatorArgs, exit,
-        exporter::TaskExporter, output, services, signals::Signals, wait::WaitProgress,
+        self,
+        args::{Cli, Command, GlobalArgs, SimulatorArgs, WaitArgs},
+        exporter::TaskExporter,
+        failure::CommandFailure,
+        output, services,
+        signals::Signals,
+        wait::WaitProgress,
     },
-    config::{
-        self, AsciiMode, Config,
-        paths::{self, BaseFolderError},
-    },
+    config::{self, AsciiMode, Config},
     domain::{
         api_origin::ApiOrigin,
         list_change::{AccessMode, ListChange},
@@ -111,7 +115,7 @@ fn start_runtime() -> Result<Runtime, CommandFailure> {
 
 async fn run_command(cli: Cli) -> Result<i32, CommandFailure> {
     let Cli { command, global } = cli;
-    paths::check_variables().map_err(|error| cli::paths::base_folder_failure(&error))?;
+    cli::paths::check_variables()?;
     match command {
         None => return run_dashboard(&global).await,
         Some(Command::Demo(args)) => return run_demo(&args, &global).await,
@@ -127,8 +131,10 @@ async fn run_command(cli: Cli) -> Result<i32, CommandFailure> {
             global.reject_for_simulator("simulate")?;
             cli::simulate::run(&args).await?;
         }
-        Some(Command::Completions(args)) => cli::manual::print_completions(&args)?,
-        Some(Command::Man(args)) => cli::manual::print_manual(&args)?,
+        Some(Command::Completions(args)) => {
+            cli::manual::print_completions(args.shell, Cli::command())?;
+        }
+        Some(Command::Man(args)) => cli::manual::print_manual(args.topic, &Cli::command())?,
     }
     Ok(0)
 }
@@ -149,8 +155,8 @@ async fn run_dashboard(global: &GlobalArgs) -> Result<i32, CommandFailure> {
     } = config;
     let state = AppSettings {
         name: profile.unwrap_or_default(),
-        poll_intervals: settings.intervals,
-        retention: settings.retention.0,
+        poll_intervals: settings.poll_intervals,
+        retention: settings.retention,
         access,
         api_key: key,
         secrets,
@@ -164,9 +170,9 @@ async fn run_dashboard(global: &GlobalArgs) -> Result<i32, CommandFailure> {
 }
 
 /// Waits for tasks to finish, with the core of the dashboard and no screen.
-async fn run_wait(args: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, CommandFailure> {
+async fn run_wait(args: &WaitArgs, global: &GlobalArgs) -> Result<i32, CommandFailure> {
     let config = services::load_config(global)?;
-    let mut progress = WaitProgress::new(args, global, config.settings.retention.0)?;
+    let mut progress = WaitProgress::new(args, global, config.settings.retention)?;
     start_log();
     let file = cli::paths::list_file(&config)?;
     let access = services::read_access_mode(&file, global);
@@ -179,8 +185,8 @@ async fn run_wait(args: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, Comm
     let limiter = services::shared_limiter(&config, access)?;
     let client = Arc::new(services::api_client(&config, &limiter)?);
     let state = State::new(AppSettings {
-        poll_intervals: config.settings.intervals,
-        retention: config.settings.retention.0,
+        poll_intervals: config.settings.poll_intervals,
+        retention: config.settings.retention,
         access,
         // `wait` downloads nothing, and reports by its lines and its exit code only.
         auto_save: false,
@@ -198,7 +204,7 @@ async fn run_wait(args: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, Comm
     let until = async {
         let timeout = async {
             match &args.timeout {
-                Some(timeout) => tokio::time::sleep(timeout.0).await,
+                Some(timeout) => tokio::time::sleep(*timeout).await,
                 None => std::future::pending().await,
             }
         };
@@ -213,7 +219,10 @@ async fn run_wait(args: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, Comm
     .await
     {
         HeadlessEnd::Stopped(result) => result,
-        HeadlessEnd::Resolved(Some(signal)) => Err(cli::wait::interrupted_failure(signal)),
+        HeadlessEnd::Resolved(Some(signal)) => Err(CommandFailure::interrupted(
+            signal,
+            messages::WAIT_INTERRUPTED,
+        )),
         HeadlessEnd::Resolved(None) => Err(progress.timeout_failure()),
     }
 }
@@ -240,7 +249,7 @@ fn build_services(
         downloader: Arc::new(services::downloader(&client)),
         exporter: Arc::new(TaskExporter::new(
             client.origin().clone(),
-            settings.retention.0,
+            settings.retention,
         )),
         clipboard: Arc::new(SystemClipboard::from_env()),
         notifier: Arc::new(SystemNotifier::from_env()),
@@ -364,9 +373,10 @@ async fn run_screen(
         } else {
             ColorScheme::Fixed
         },
-        mouse: match settings.mouse {
-            config::MouseSetting::On => MouseCapture::On,
-            config::MouseSetting::Off => MouseCapture::Off,
+        mouse: if settings.mouse {
+            MouseCapture::On
+        } else {
+            MouseCapture::Off
         },
         caps: TerminalCaps::from_env(|name| env::var_os(name)),
         assumed_size: fallback_size(|name| env::var(name).ok()),
@@ -391,25 +401,20 @@ async fn run_screen(
 
 /// Returns the app settings that come from the user's settings and the environment.
 fn app_settings(settings: &config::UserSettings) -> Result<AppSettings, CommandFailure> {
-    let home = match paths::home_folder() {
-        Err(error @ BaseFolderError::NotAbsolute { .. }) => {
-            return Err(cli::paths::base_folder_failure(&error));
-        }
-        home => home.ok(),
-    };
+    let home = home_folder().ok();
     let save_folder = match &home {
         // Without a home folder the user must type one to save.
-        None if settings.saving.folder.is_none() => PathBuf::new(),
+        None if settings.save_folder.is_none() => PathBuf::new(),
         _ => cli::paths::save_folder(settings)?,
     };
     Ok(AppSettings {
         keymap: settings.keymap.clone(),
         save_folder,
-        auto_save: settings.saving.is_automatic,
+        auto_save: settings.auto_save,
         home,
         variables: path_variables(),
         working_dir: env::current_dir().unwrap_or_default(),
-        notifications: notification_settings(&settings.notifications),
+        notifications: settings.notifications.clone(),
         time_zone: TimeZone::system(),
         preview_mode: preview_mode(settings),
         seed: RandomState::new().hash_one(std::process::id()),
@@ -434,21 +439,6 @@ fn terminal_link() -> TerminalLink {
         TerminalLink::Indirect
     } else {
         TerminalLink::Direct
-    }
-}
-
-/// Returns the notification channels: the window title, and those of the settings.
-fn notification_settings(options: &config::NotificationOptions) -> NotificationSettings {
-    let chosen = [
-        (true, NotifyChannel::Title),
-        (options.bell, NotifyChannel::Bell),
-        (options.osc, NotifyChannel::Terminal),
-        (options.desktop, NotifyChannel::Desktop),
-    ];
-    let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen);
-    NotificationSettings {
-        channels: chosen.map(|(_, channel)| channel).collect(),
-        command: options.command.clone(),
     }
 }
 
@@ -490,7 +480,7 @@ fn require_terminal() -> Result<(), CommandFailure> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {
         return Ok(());
     }
-    Err(CommandFailure::new(exit::USAGE, messages::NO_TERMINAL))
+    Err(CommandFailure::usage(messages::NO_TERMINAL))
 }
 
 /// A callback for the recovery of a damaged list.

@@ -8,7 +8,11 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{AddArgs, CommandFailure, GlobalArgs, exit, output, services};
+use super::{
+    args::{AddArgs, GlobalArgs},
+    failure::CommandFailure,
+    output, services,
+};
 use crate::{
     adapters::{
         desktop::SystemClock,
@@ -44,7 +48,7 @@ const MIN_ID_LEN: usize = MIN_PREFIX_LEN;
 pub fn run(args: &AddArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::require_writable(global)?;
     if args.tee && !args.ids.iter().any(|text| text == "-") {
-        return Err(CommandFailure::new(exit::USAGE, messages::TEE_NEEDS_STDIN));
+        return Err(CommandFailure::usage(messages::TEE_NEEDS_STDIN));
     }
     let secrets = services::known_secrets(&services::load_config(global)?)?;
     let mut given = Vec::new();
@@ -79,15 +83,10 @@ fn parse_argument(
 ) -> Result<Vec<TaskId>, CommandFailure> {
     let found = extract_argument(text, secrets);
     if found.ids.is_empty() && found.skipped.secrets > 0 {
-        return Err(CommandFailure::new(exit::USAGE, ids::SECRET_IN_ARGUMENT));
+        return Err(CommandFailure::usage(ids::SECRET_IN_ARGUMENT));
     }
     let shown = CleanText::line(text, 80);
-    let reject = |reason: &str| {
-        Err(CommandFailure::new(
-            exit::USAGE,
-            format!("{shown}: {reason}"),
-        ))
-    };
+    let reject = |reason: &str| Err(CommandFailure::usage(format!("{shown}: {reason}")));
     if force {
         return TaskId::parse(text)
             .map(|id| vec![id])
@@ -149,10 +148,7 @@ impl IdAdder {
         };
         let changes: Vec<_> = ids.iter().map(add).collect();
         let variants = find_case_variants(&mut self.store, ids)?;
-        let applied = self
-            .store
-            .apply(&changes)
-            .map_err(|error| services::store_failure(&error))?;
+        let applied = self.store.apply(&changes)?;
         self.added += ids.len();
         for (id, variant) in variants {
             output::report(&messages::case_variant(&id, &variant));
@@ -299,9 +295,7 @@ fn find_case_variants(
     let mut variants = Vec::new();
     for id in ids {
         let lower = id.as_str().to_ascii_lowercase();
-        let known = store
-            .find_case_variant(id)
-            .map_err(|error| services::store_failure(&error))?;
+        let known = store.find_case_variant(id)?;
         let first = first_of.get(&lower).filter(|first| **first != id);
         let variant = known.or_else(|| first.map(|first| (*first).clone()));
         if let Some(variant) = variant {

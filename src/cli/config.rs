@@ -1,11 +1,11 @@
 //! `kietop config`: prints the default file, the path of the config file, or its errors.
 
-use super::{CommandFailure, ConfigCommand, GlobalArgs, output, paths, services};
-use crate::{
-    config::{self, DEFAULT_FILE},
-    domain::text::CleanText,
-    messages::command_line as messages,
+use super::{
+    args::{ConfigCommand, GlobalArgs},
+    failure::CommandFailure,
+    output, paths, services,
 };
+use crate::{config::DEFAULT_FILE, domain::text::CleanText, messages::command_line as messages};
 
 /// The longest path shown, in bytes.
 const MAX_PATH_LEN: usize = 4096;
@@ -20,8 +20,10 @@ pub fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<(), CommandFai
 
 /// Prints the path on standard output, and on standard error whether the file exists.
 fn print_path(global: &GlobalArgs) -> Result<(), CommandFailure> {
-    let file = config::config_file_path(&services::overrides(global)?);
-    let file = file.map_err(|error| paths::base_folder_failure(&error))?;
+    let file = match services::overrides(global)?.config {
+        Some(file) => file,
+        None => paths::config_file()?,
+    };
     let shown = file.to_string_lossy();
     output::to_stdout(&format!("{}\n", CleanText::line(&shown, MAX_PATH_LEN)))?;
     output::to_stderr(if file.is_file() {
@@ -34,7 +36,8 @@ fn print_path(global: &GlobalArgs) -> Result<(), CommandFailure> {
 
 fn check_file(global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::load_config(global)?;
-    let file = config::config_file_path(&services::overrides(global)?).ok();
+    let overrides = services::overrides(global)?;
+    let file = overrides.config.or(overrides.default_config);
     let line = match file.filter(|file| file.is_file()) {
         Some(file) => {
             let shown = file.to_string_lossy();

@@ -11,7 +11,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    CommandFailure, GlobalArgs, ListArgs, ShowArgs, csv, exit, json, output,
+    args::{GlobalArgs, ListArgs, ShowArgs},
+    csv,
+    failure::{CommandFailure, exit},
+    json, output,
     refresh::{self, AnswerSink, RefreshStopped},
     resolve, services,
     signals::Signals,
@@ -41,11 +44,9 @@ const MAX_JOURNAL_LINES: usize = 1000;
 pub async fn run(args: &ListArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     let query = parse_filter(args.filter.as_deref().unwrap_or_default())?;
     let states = Query::any_state(&args.state);
-    let retention = services::load_config(global)?.settings.retention.0;
+    let retention = services::load_config(global)?.settings.retention;
     let mut store = services::open_list_to_read(global)?;
-    let mut tasks = store
-        .load()
-        .map_err(|error| services::store_failure(&error))?;
+    let mut tasks = store.load()?;
     let mut failure = None;
     if args.refresh {
         let unfinished = tasks
@@ -113,7 +114,7 @@ fn parse_filter(text: &str) -> Result<Query, CommandFailure> {
             // Writing into a `String` cannot fail.
             write!(message, "\n  {before}{wrong}{after}\n  {indent}{carets}").unwrap_or_default();
         }
-        CommandFailure::new(exit::USAGE, message)
+        CommandFailure::usage(message)
     })
 }
 
@@ -140,7 +141,7 @@ fn filter_context(tasks: &[WatchedTask], retention: Duration) -> FilterContext {
 
 /// Prints one task.
 pub async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
-    let retention = services::load_config(global)?.settings.retention.0;
+    let retention = services::load_config(global)?.settings.retention;
     let mut store = services::open_list_to_read(global)?;
     let id = match resolve::resolve_id(&mut store, &args.id) {
         Ok(id) => id,
@@ -166,9 +167,7 @@ pub async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<(), CommandFai
             json::to_safe_json(&json::task_record(&watched, retention))
         ))?;
     } else {
-        let journal = store
-            .read_journal(&id, MAX_JOURNAL_LINES)
-            .map_err(|error| services::store_failure(&error))?;
+        let journal = store.read_journal(&id, MAX_JOURNAL_LINES)?;
         let mut text = format_task(&watched, retention);
         text.push_str(&format_journal(&journal));
         output::to_stdout(&text)?;
@@ -186,9 +185,7 @@ fn show_removed(
     let Some(id) = TaskId::parse(&args.id).ok().filter(|_| !args.json) else {
         return Err(failure);
     };
-    let journal = store
-        .read_journal(&id, MAX_JOURNAL_LINES)
-        .map_err(|error| services::store_failure(&error))?;
+    let journal = store.read_journal(&id, MAX_JOURNAL_LINES)?;
     if journal.is_empty() {
         return Err(failure);
     }
@@ -248,17 +245,18 @@ async fn refresh_tasks(
     let result = refresh::refresh_once(requested, deps, signals.next(), &mut sink).await;
     let (counts, error) = (sink.counts, sink.error);
     if !global.read_only {
-        *tasks = store
-            .load()
-            .map_err(|error| services::store_failure(&error))?;
+        *tasks = store.load()?;
     }
     if let Some(error) = error {
-        return Err(services::store_failure(&error));
+        return Err(error.into());
     }
     match result {
         Ok(()) | Err(RefreshStopped::SinkFailed) => Ok(counts.failure_if_all_failed()),
         Err(RefreshStopped::AccountError(error)) => Ok(Some(account_failure(&error))),
-        Err(RefreshStopped::Signal(signal)) => Err(interrupted_failure(signal)),
+        Err(RefreshStopped::Signal(signal)) => Err(CommandFailure::interrupted(
+            signal,
+            messages::REFRESH_INTERRUPTED,
+        )),
     }
 }
 
@@ -372,10 +370,6 @@ impl AnswerSink for ListAnswerSink<'_> {
             }
         }
     }
-}
-
-fn interrupted_failure(signal: i32) -> CommandFailure {
-    CommandFailure::new(exit::SIGNAL_BASE + signal, messages::REFRESH_INTERRUPTED)
 }
 
 fn account_failure(error: &PollError) -> CommandFailure {

@@ -3,9 +3,10 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Command, CommandFactory as _, ValueEnum, builder::PossibleValue};
+use clap::{Command, ValueEnum, builder::PossibleValue};
+use clap_complete::Shell;
 
-use super::{Cli, CommandFailure, CompletionsArgs, ManArgs, output};
+use super::{failure::CommandFailure, output};
 use crate::messages::command_line as messages;
 
 /// A page of the manual.
@@ -69,19 +70,18 @@ Disables colours if set
 "#;
 
 /// Prints the completions for a shell.
-pub fn print_completions(args: &CompletionsArgs) -> Result<(), CommandFailure> {
+pub fn print_completions(shell: Shell, mut command: Command) -> Result<(), CommandFailure> {
     let mut script = Vec::new();
-    let mut command = Cli::command();
-    clap_complete::generate(args.shell, &mut command, "kietop", &mut script);
+    clap_complete::generate(shell, &mut command, "kietop", &mut script);
     output::to_stdout(&String::from_utf8_lossy(&script))
 }
 
 /// Prints a page of the manual, or without a topic the man page (roff).
-pub fn print_manual(args: &ManArgs) -> Result<(), CommandFailure> {
-    if let Some(topic) = args.topic {
+pub fn print_manual(topic: Option<Topic>, command: &Command) -> Result<(), CommandFailure> {
+    if let Some(topic) = topic {
         return output::to_stdout(topic.text);
     }
-    let page = render_page(&Cli::command())
+    let page = render_page(command)
         .map_err(|error| CommandFailure::general(messages::cannot_render_manual(&error)))?;
     output::to_stdout(&String::from_utf8_lossy(&page))
 }

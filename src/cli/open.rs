@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
-use super::{CommandFailure, GlobalArgs, OpenArgs, output, paths, resolve, services};
+use super::{
+    args::{GlobalArgs, OpenArgs},
+    failure::CommandFailure,
+    output, paths, resolve, services,
+};
 use crate::{
     adapters::{
         desktop::{Browser, SystemClock},
@@ -60,8 +64,6 @@ pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
             |file| file.to_string_lossy().into_owned(),
         ),
     };
-    store
-        .apply(&[change])
-        .map(drop)
-        .map_err(|error| services::store_failure(&error))
+    store.apply(&[change])?;
+    Ok(())
 }

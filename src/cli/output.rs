@@ -3,7 +3,7 @@
 
 use std::io::{self, Write as _};
 
-use super::{CommandFailure, exit};
+use super::failure::{CommandFailure, exit};
 use crate::{domain::text::CleanText, messages::command_line as messages};
 
 /// The longest message, in bytes.

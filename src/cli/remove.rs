@@ -3,7 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::{CommandFailure, GlobalArgs, RemoveArgs, exit, output, resolve, services};
+use super::{
+    args::{GlobalArgs, RemoveArgs},
+    failure::{CommandFailure, exit},
+    output, resolve, services,
+};
 use crate::{
     adapters::desktop::SystemClock,
     domain::list_change::{ChangeResult, ListChange},
@@ -32,11 +36,9 @@ pub fn run(args: &RemoveArgs, global: &GlobalArgs) -> Result<(), CommandFailure>
         if args.ids.len() > 1 {
             errors.push(messages::NOTHING_REMOVED.to_owned());
         }
-        return Err(CommandFailure::new(exit::NO_SUCH_TASK, errors.join("\n")));
+        return Err(CommandFailure::no_such_task(errors.join("\n")));
     }
-    let applied = store
-        .apply(&changes)
-        .map_err(|error| services::store_failure(&error))?;
+    let applied = store.apply(&changes)?;
     let mut lines = String::new();
     for (change, applied) in changes.iter().zip(applied) {
         if applied == ChangeResult::Removed {
@@ -50,5 +52,5 @@ pub fn run(args: &RemoveArgs, global: &GlobalArgs) -> Result<(), CommandFailure>
     if errors.is_empty() {
         return Ok(());
     }
-    Err(CommandFailure::new(exit::NO_SUCH_TASK, errors.join("\n")))
+    Err(CommandFailure::no_such_task(errors.join("\n")))
 }

@@ -1,6 +1,6 @@
 //! Watched tasks named on the command line.
 
-use super::{CommandFailure, exit, services};
+use super::failure::CommandFailure;
 use crate::{
     adapters::store::{MIN_PREFIX_LEN, SqliteStore},
     domain::{task::TaskId, text::CleanText, watched_task::WatchedTask},
@@ -10,38 +10,28 @@ use crate::{
 /// Finds the watched task with this id or unique prefix.
 pub fn resolve_id(store: &mut SqliteStore, text: &str) -> Result<TaskId, CommandFailure> {
     let shown = CleanText::line(text, 80);
-    let mut found = store
-        .resolve(text)
-        .map_err(|error| services::store_failure(&error))?
-        .into_iter();
+    let mut found = store.resolve(text)?.into_iter();
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),
-        (None, _) if text.chars().count() < MIN_PREFIX_LEN => Err(CommandFailure::new(
-            exit::NO_SUCH_TASK,
+        (None, _) if text.chars().count() < MIN_PREFIX_LEN => Err(CommandFailure::no_such_task(
             messages::prefix_too_short(&shown, MIN_PREFIX_LEN),
         )),
-        (None, _) => Err(CommandFailure::new(
-            exit::NO_SUCH_TASK,
-            messages::no_match(&shown),
-        )),
-        (Some(one), Some(other)) => Err(CommandFailure::new(
-            exit::NO_SUCH_TASK,
-            messages::ambiguous_prefix(&shown, &one, &other),
-        )),
+        (None, _) => Err(CommandFailure::no_such_task(messages::no_match(&shown))),
+        (Some(one), Some(other)) => Err(CommandFailure::no_such_task(messages::ambiguous_prefix(
+            &shown, &one, &other,
+        ))),
     }
 }
 
 /// Returns a watched task; fails if it is not on the list.
 pub fn find_task(store: &mut SqliteStore, id: &TaskId) -> Result<WatchedTask, CommandFailure> {
-    let found = store
-        .get(id)
-        .map_err(|error| services::store_failure(&error))?;
+    let found = store.get(id)?;
     found.ok_or_else(|| not_on_list(id))
 }
 
 /// Returns the failure for a task that is not on the list.
 pub fn not_on_list(id: &TaskId) -> CommandFailure {
-    CommandFailure::new(exit::NO_SUCH_TASK, messages::not_on_list(id))
+    CommandFailure::no_such_task(messages::not_on_list(id))
 }
 
 /// Records which of a task's saved files exist. Blocks on the disk.

@@ -14,7 +14,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 
 use super::{
-    CommandFailure, GlobalArgs, SaveArgs, exit, output, paths, resolve, services, signals::Signals,
+    args::{GlobalArgs, SaveArgs},
+    failure::CommandFailure,
+    output, paths, resolve, services,
+    signals::Signals,
 };
 use crate::{
     adapters::{desktop::SystemClock, environment::stderr_columns, store::SqliteStore},
@@ -42,7 +45,7 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
     let limiter = services::shared_limiter(&config, services::access_mode(global))?;
     let client = Arc::new(services::api_client(&config, &limiter)?);
     let downloader = services::downloader(&client);
-    let retention = config.settings.retention.0;
+    let retention = config.settings.retention;
     let mut failures = 0;
     let mut requests = Vec::new();
     let mut tasks = BTreeMap::new();
@@ -69,16 +72,14 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
     failures += tokio::select! {
         failed = downloads => failed?,
         // Dropping the downloads keeps their partial files and releases their permits.
-        signal = signals.next() => return Err(interrupted_failure(signal)),
+        signal = signals.next() => {
+            return Err(CommandFailure::interrupted(signal, messages::SAVE_INTERRUPTED));
+        }
     };
     if failures == 0 {
         return Ok(());
     }
     Err(CommandFailure::general(messages::not_saved(failures)))
-}
-
-fn interrupted_failure(signal: i32) -> CommandFailure {
-    CommandFailure::new(exit::SIGNAL_BASE + signal, messages::SAVE_INTERRUPTED)
 }
 
 /// Returns the absolute path of the folder to save to.
@@ -133,10 +134,8 @@ fn record_started(
             folder: request.folder.clone(),
         })
         .collect();
-    store
-        .apply(&changes)
-        .map(drop)
-        .map_err(|error| services::store_failure(&error))
+    store.apply(&changes)?;
+    Ok(())
 }
 
 /// Downloads everything, prints each file as it completes, and returns the number of failures.
@@ -181,9 +180,7 @@ async fn download_all(
             progress.finish_file(index, result.is_ok());
         }
         let change = result_change(request, &result, time);
-        let applied = store
-            .apply(&[change])
-            .map_err(|error| services::store_failure(&error))?;
+        let applied = store.apply(&[change])?;
         if applied.contains(&ChangeResult::NotWatched) {
             output::report(&messages::save_not_recorded(&request.task));
         }

@@ -9,11 +9,16 @@ use std::{
     },
 };
 
-use super::{CommandFailure, GlobalArgs, exit, output, paths};
+use super::{
+    args::GlobalArgs,
+    failure::{CommandFailure, exit},
+    output, paths,
+};
 use crate::{
     adapters::{
         desktop::SystemClock,
         download::{self, HttpDownloader},
+        environment,
         file_limiter::{FileLimiter, limited_client::SharedLimiter},
         http::{allowed_hosts::AllowedHosts, proxy},
         input_cache,
@@ -26,11 +31,7 @@ use crate::{
     },
     app::state::ApiKeyStatus,
     config::{Config, Overrides},
-    domain::{
-        id_extract::KnownSecrets,
-        list_change::{AccessMode, StoreError},
-        path_text::strip_quotes,
-    },
+    domain::{id_extract::KnownSecrets, list_change::AccessMode, path_text::strip_quotes},
     messages::command_line as messages,
 };
 
@@ -38,8 +39,7 @@ const KEY_VARIABLE: &str = "KIE_API_KEY";
 
 /// Loads the settings; fails with all errors in them (exit code 2).
 pub fn load_config(global: &GlobalArgs) -> Result<Config, CommandFailure> {
-    Config::load(&overrides(global)?)
-        .map_err(|errors| CommandFailure::new(exit::USAGE, errors.report()))
+    Config::load(&overrides(global)?).map_err(|errors| CommandFailure::usage(errors.report()))
 }
 
 /// Returns the settings that options and variables override.
@@ -50,9 +50,13 @@ pub fn overrides(global: &GlobalArgs) -> Result<Overrides, CommandFailure> {
     };
     Ok(Overrides {
         config: paths::expand_option("--config (KIETOP_CONFIG)", global.config.as_deref())?,
+        default_config: paths::config_file().ok(),
         profile: non_empty(&global.profile),
         api_url: non_empty(&global.api_url),
         store: paths::expand_option("--store (KIETOP_STORE)", global.store.as_deref())?,
+        data_folder: paths::data_folder().ok(),
+        home: environment::home_folder().ok(),
+        variables: environment::path_variables(),
     })
 }
 
@@ -78,8 +82,8 @@ pub fn exit_code(command_code: i32) -> i32 {
 }
 
 fn open_store(file: &Path, access: AccessMode) -> Result<SqliteStore, CommandFailure> {
-    SqliteStore::open_with_access(file, access, SystemClock::wall(), report_recovery)
-        .map_err(|error| store_failure(&error))
+    let opened = SqliteStore::open_with_access(file, access, SystemClock::wall(), report_recovery);
+    Ok(opened?)
 }
 
 /// Opens the list for a command that only reads; see [`read_access_mode`].
@@ -150,8 +154,7 @@ fn key_source(config: &Config) -> Result<KeySource, CommandFailure> {
 pub fn api_client(config: &Config, limiter: &SharedLimiter) -> Result<KieClient, CommandFailure> {
     // An API on this machine is reached without a proxy.
     if !config.origin.is_loopback() {
-        proxy::check_environment()
-            .map_err(|error| CommandFailure::new(exit::USAGE, format!("{error}.")))?;
+        proxy::check_environment().map_err(|error| CommandFailure::usage(format!("{error}.")))?;
     }
     let key = key_source(config)?;
     let client = KieClient::new(config.origin.clone(), key, RequestLimits::default());
@@ -196,25 +199,18 @@ fn environment_key() -> Result<Option<ApiKey>, CommandFailure> {
     };
     let text = text
         .to_str()
-        .ok_or_else(|| CommandFailure::new(exit::USAGE, messages::not_utf8(KEY_VARIABLE)))?;
+        .ok_or_else(|| CommandFailure::usage(messages::not_utf8(KEY_VARIABLE)))?;
     match ApiKey::parse(text) {
         Ok(key) => Ok(Some(key)),
         Err(KeyError::Empty) => Ok(None),
-        Err(error) => Err(CommandFailure::new(
-            exit::USAGE,
-            format!("{KEY_VARIABLE}: {error}."),
-        )),
+        Err(error) => Err(CommandFailure::usage(format!("{KEY_VARIABLE}: {error}."))),
     }
-}
-
-pub fn store_failure(error: &StoreError) -> CommandFailure {
-    CommandFailure::general(format!("{error}."))
 }
 
 /// Fails with `--read-only`.
 pub fn require_writable(global: &GlobalArgs) -> Result<(), CommandFailure> {
     if global.read_only {
-        return Err(CommandFailure::new(exit::USAGE, messages::READ_ONLY));
+        return Err(CommandFailure::usage(messages::READ_ONLY));
     }
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! `kietop simulate`: serves the simulated API to any client until Ctrl-C.
 
-use super::{CommandFailure, SimulateArgs, SimulatorArgs, output};
+use super::{
+    args::{SimulateArgs, SimulatorArgs},
+    failure::CommandFailure,
+    output,
+};
 use crate::{adapters::desktop::SystemClock, messages::command_line as messages, simulator};
 
 pub fn simulator_settings(args: &SimulatorArgs, port: u16) -> simulator::SimulatorSettings {

@@ -5,17 +5,20 @@
 
 mod blocked;
 
-use std::{collections::HashSet, ops::ControlFlow, str::FromStr, time::Duration};
+use std::{collections::HashSet, ops::ControlFlow, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::blocked::{BlockReason, BlockTracker};
-use super::{CommandFailure, GlobalArgs, WaitArgs, exit, json, output, resolve, services};
+use super::{
+    args::{GlobalArgs, WaitArgs},
+    failure::{CommandFailure, exit},
+    json, output, resolve, services,
+};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     app::state::{ListLoading, State},
     domain::{
-        duration_text::{self, BareNumber},
         list_change::StoreError,
         poll_result::PollError,
         saved_session::SavedSession,
@@ -28,20 +31,6 @@ use crate::{
     messages::{command_line as messages, format, message_line},
     ports::{Clock as _, ListStore},
 };
-
-/// A duration such as `90s`, `15m`, `2h30m` or `1d`; a bare number is seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeoutArg(pub Duration);
-
-impl FromStr for TimeoutArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        duration_text::parse(text.trim(), BareNumber::Seconds)
-            .map(Self)
-            .map_err(|_error| messages::NOT_A_DURATION.to_owned())
-    }
-}
 
 /// The tasks waited for, and those reported.
 #[derive(Debug)]
@@ -111,7 +100,7 @@ impl WaitProgress {
         match state.loading() {
             ListLoading::Pending => return ControlFlow::Continue(()),
             ListLoading::Failed(error) => {
-                return ControlFlow::Break(Err(services::store_failure(error)));
+                return ControlFlow::Break(Err(error.clone().into()));
             }
             ListLoading::Done => {}
         }
@@ -274,8 +263,4 @@ impl ListStore for FilteredStore {
         }
         Ok(reply)
     }
-}
-
-pub fn interrupted_failure(signal: i32) -> CommandFailure {
-    CommandFailure::new(exit::SIGNAL_BASE + signal, messages::WAIT_INTERRUPTED)
 }

@@ -7,16 +7,20 @@ use std::{
 };
 
 use super::{
-    AsciiMode, ConfigErrors, MouseSetting, NotificationOptions, Retention, SaveSettings,
-    UserSettings, error,
-    themes::{self, ThemePalettes},
+    error::{self, ConfigErrors},
+    settings::{Overrides, UserSettings},
+    themes,
     toml_reader::{EntryContent, Located, SectionEntry, TomlReader, TomlSection},
 };
 use crate::{
-    adapters::environment,
-    app::keymap::{KeyContext, KeyOverride, Keymap},
+    app::{
+        keymap::{KeyContext, KeyOverride, Keymap},
+        notifications::NotifyChannel,
+    },
     domain::{
-        api_origin::ApiOrigin, preview::PreviewMode, schedule::PollIntervals, stored_key::StoredKey,
+        api_origin::ApiOrigin,
+        path_text::{self, PathError},
+        stored_key::StoredKey,
     },
 };
 
@@ -51,85 +55,109 @@ pub(super) struct AccountConfig {
 pub(super) fn parse_and_check(
     text: &str,
     file: Option<&Path>,
+    overrides: &Overrides,
 ) -> Result<CheckedFile, ConfigErrors> {
     let reader = TomlReader::new(text);
-    let checked = read_settings(&reader, file);
+    let folder = file.and_then(Path::parent);
+    let checked = read_settings(&reader, PathBase { folder, overrides });
     reader.finish(file.map(Path::to_owned))?;
     Ok(checked)
 }
 
-/// Returns all keys, as dotted paths.
-pub(super) fn known_keys() -> Vec<String> {
+/// Returns all keys of the config file as dotted paths, except the user's own names below `keys`
+/// and `profiles`.
+pub fn known_keys() -> Vec<String> {
     let reader = TomlReader::new("");
-    read_settings(&reader, None);
+    let overrides = &Overrides::default();
+    let folder = None;
+    read_settings(&reader, PathBase { folder, overrides });
     reader.known_keys()
 }
 
-fn read_settings(reader: &TomlReader<'_>, file: Option<&Path>) -> CheckedFile {
-    let folder = file.and_then(Path::parent);
+/// Resolves the paths of a config file.
+#[derive(Debug, Clone, Copy)]
+struct PathBase<'a> {
+    /// The folder of the file.
+    folder: Option<&'a Path>,
+    overrides: &'a Overrides,
+}
+
+impl PathBase<'_> {
+    /// Expands `~` and variables.
+    fn expand(self, text: &str) -> Result<PathBuf, PathError> {
+        let Overrides {
+            home, variables, ..
+        } = self.overrides;
+        path_text::expand(text.as_ref(), home.as_deref(), variables)
+    }
+}
+
+/// Replaces the default of a setting by its value in the file, if there is one.
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+fn read_settings(reader: &TomlReader<'_>, base: PathBase<'_>) -> CheckedFile {
     let mut root = reader.root();
-    let account = read_account(&mut root, folder);
-    let theme = root.string("theme");
-    let light = themes::light_palette(theme.as_ref().map(|theme| theme.value), folder);
-    let palette =
-        theme.and_then(
-            |Located { offset, value }| match themes::load_theme(value, folder) {
-                Ok(palette) => Some(palette),
-                Err(messages) => {
-                    for message in messages {
-                        root.report(offset, &message);
-                    }
-                    None
-                }
-            },
-        );
-    let settings = UserSettings {
-        colours: ThemePalettes {
-            base: palette.unwrap_or_default(),
-            light,
-        },
-        ascii: root
-            .one_of(
-                "ascii",
-                &[
-                    ("auto", AsciiMode::Auto),
-                    ("on", AsciiMode::On),
-                    ("off", AsciiMode::Off),
-                ],
-            )
-            .unwrap_or_default(),
-        mouse: match root.bool("mouse") {
-            Some(false) => MouseSetting::Off,
-            Some(true) | None => MouseSetting::On,
-        },
-        browser: read_command(&mut root, "browser").unwrap_or_default(),
-        saving: SaveSettings {
-            folder: read_path(&mut root, "save_folder", folder),
-            is_automatic: root.bool("auto_save").unwrap_or_default(),
-        },
-        retention: root
-            .integer("retention_days", 1..=365, "days")
-            .map(|days| Retention(Duration::from_secs(days * SECONDS_PER_DAY)))
-            .unwrap_or_default(),
-        preview: root
-            .one_of(
-                "preview",
-                &[
-                    ("auto", PreviewMode::Auto),
-                    ("kitty", PreviewMode::Kitty),
-                    ("sixel", PreviewMode::Sixel),
-                    ("iterm2", PreviewMode::Iterm2),
-                    ("halfblocks", PreviewMode::HalfBlocks),
-                    ("off", PreviewMode::Off),
-                ],
-            )
-            .unwrap_or_default(),
-        intervals: read_intervals(root.section("pace")),
-        notifications: read_notifications(root.section("notifications")),
-        keymap: read_keymap(reader, root.section("keys")),
-    };
+    let account = read_account(&mut root, base);
+    let mut settings = UserSettings::default();
+    let theme = root.string("theme").unwrap_or(Located {
+        offset: 0,
+        value: themes::AUTO_THEME,
+    });
+    match themes::load_palettes(theme.value, base.folder) {
+        Ok(palettes) => settings.colours = palettes,
+        Err(messages) => {
+            for message in messages {
+                root.report(theme.offset, &message);
+            }
+        }
+    }
+    set(&mut settings.ascii, root.one_of("ascii"));
+    set(&mut settings.mouse, root.bool("mouse"));
+    set(
+        &mut settings.browser,
+        read_command(&mut root, "browser", base),
+    );
+    settings.save_folder = read_path(&mut root, "save_folder", base);
+    set(&mut settings.auto_save, root.bool("auto_save"));
+    let days = root.integer("retention_days", 1..=365, "days");
+    let retention = days.map(|days| Duration::from_secs(days * SECONDS_PER_DAY));
+    set(&mut settings.retention, retention);
+    set(&mut settings.preview, root.one_of("preview"));
+
+    let mut section = root.section("pace");
+    let intervals = &mut settings.poll_intervals;
+    for (name, interval) in [
+        ("young", &mut intervals.young),
+        ("steady", &mut intervals.steady),
+        ("late", &mut intervals.late),
+    ] {
+        let seconds = section.integer(name, 2..=MAX_INTERVAL_SECS, "seconds");
+        set(interval, seconds.map(Duration::from_secs));
+    }
+    section.finish();
+
+    let mut section = root.section("notifications");
+    let notifications = &mut settings.notifications;
+    for (name, channel) in [
+        ("bell", NotifyChannel::Bell),
+        ("osc", NotifyChannel::Terminal),
+        ("desktop", NotifyChannel::Desktop),
+    ] {
+        if section.bool(name) == Some(true) {
+            notifications.channels.push(channel);
+        }
+    }
+    let command = read_command(&mut section, "command", base);
+    set(&mut notifications.command, command);
+    section.finish();
+
+    settings.keymap = read_keymap(reader, root.section("keys"));
     // Last, because the keys of the root are then known and are reported as misplaced in a profile.
-    let profiles = read_profiles(reader, root.section("profiles"), folder);
+    let profiles = read_profiles(reader, root.section("profiles"), base);
     root.finish();
     CheckedFile {
         account,
@@ -138,7 +166,7 @@ fn read_settings(reader: &TomlReader<'_>, file: Option<&Path>) -> CheckedFile {
     }
 }
 
-fn read_account(section: &mut TomlSection<'_>, folder: Option<&Path>) -> AccountConfig {
+fn read_account(section: &mut TomlSection<'_>, base: PathBase<'_>) -> AccountConfig {
     let origin = section
         .string("api_url")
         .and_then(|Located { offset, value }| {
@@ -146,9 +174,9 @@ fn read_account(section: &mut TomlSection<'_>, folder: Option<&Path>) -> Account
                 .map_err(|error| section.report(offset, &error.to_string()))
                 .ok()
         });
-    let store = read_path(section, "store", folder);
-    let command = read_command(section, "key_command").map(StoredKey::Command);
-    let file = read_path(section, "key_file", folder).map(StoredKey::File);
+    let store = read_path(section, "store", base);
+    let command = read_command(section, "key_command", base).map(StoredKey::Command);
+    let file = read_path(section, "key_file", base).map(StoredKey::File);
     AccountConfig {
         origin,
         store,
@@ -156,37 +184,10 @@ fn read_account(section: &mut TomlSection<'_>, folder: Option<&Path>) -> Account
     }
 }
 
-fn read_intervals(mut section: TomlSection<'_>) -> PollIntervals {
-    let default = PollIntervals::default();
-    let mut interval = |name, default| {
-        section
-            .integer(name, 2..=MAX_INTERVAL_SECS, "seconds")
-            .map_or(default, Duration::from_secs)
-    };
-    let intervals = PollIntervals {
-        young: interval("young", default.young),
-        steady: interval("steady", default.steady),
-        late: interval("late", default.late),
-    };
-    section.finish();
-    intervals
-}
-
-fn read_notifications(mut section: TomlSection<'_>) -> NotificationOptions {
-    let notifications = NotificationOptions {
-        bell: section.bool("bell").unwrap_or_default(),
-        osc: section.bool("osc").unwrap_or_default(),
-        desktop: section.bool("desktop").unwrap_or_default(),
-        command: read_command(&mut section, "command").unwrap_or_default(),
-    };
-    section.finish();
-    notifications
-}
-
 fn read_profiles(
     reader: &TomlReader<'_>,
     section: TomlSection<'_>,
-    folder: Option<&Path>,
+    base: PathBase<'_>,
 ) -> BTreeMap<String, AccountConfig> {
     let mut profiles = BTreeMap::new();
     for SectionEntry {
@@ -202,7 +203,7 @@ fn read_profiles(
         if let Some(message) = profile_name_error(name) {
             reader.report(offset, &message);
         }
-        let account = read_account(&mut section, folder);
+        let account = read_account(&mut section, base);
         section.finish();
         profiles.insert(name.to_owned(), account);
     }
@@ -291,7 +292,11 @@ fn read_key_override(
 }
 
 /// Parses a command line: a list of words, run without a shell. An empty list means no command.
-fn read_command(section: &mut TomlSection<'_>, name: &'static str) -> Option<Vec<String>> {
+fn read_command(
+    section: &mut TomlSection<'_>,
+    name: &'static str,
+    base: PathBase<'_>,
+) -> Option<Vec<String>> {
     let Located {
         offset,
         value: words,
@@ -301,9 +306,14 @@ fn read_command(section: &mut TomlSection<'_>, name: &'static str) -> Option<Vec
         section.report(offset, &error::no_program(name));
         return None;
     }
-    let program = environment::expand_program(word)
-        .map_err(|error| section.report(offset, &format!("{name}: {error}")))
-        .ok()?;
+    // Only a word with a slash is a path.
+    let program = if word.contains('/') {
+        let path = base.expand(word);
+        let path = path.map_err(|error| section.report(offset, &format!("{name}: {error}")));
+        path.ok()?.to_string_lossy().into_owned()
+    } else {
+        word.to_owned()
+    };
     let is_file = || Path::new(&program).is_absolute() && Path::new(&program).is_file();
     if words.len() == 1 && word.contains(char::is_whitespace) && !is_file() {
         section.report(offset, &error::not_word_list(name));
@@ -317,13 +327,13 @@ fn read_command(section: &mut TomlSection<'_>, name: &'static str) -> Option<Vec
 fn read_path(
     section: &mut TomlSection<'_>,
     name: &'static str,
-    folder: Option<&Path>,
+    base: PathBase<'_>,
 ) -> Option<PathBuf> {
     let Located { offset, value } = section.string(name)?;
-    let path = environment::expand_path(value)
-        .map_err(|error| section.report(offset, &format!("{name}: {error}")))
-        .ok()?;
-    match folder {
+    let path = base.expand(value);
+    let path = path.map_err(|error| section.report(offset, &format!("{name}: {error}")));
+    let path = path.ok()?;
+    match base.folder {
         _ if path.is_absolute() => Some(path),
         Some(folder) => Some(folder.join(path)),
         None => {

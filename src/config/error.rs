@@ -113,6 +113,7 @@ impl fmt::Display for ConfigErrors {
 
 pub(super) const TOO_LARGE: &str = "too large for a config file";
 pub(super) const NOT_UTF8: &str = "not UTF-8 text";
+pub(super) const NOT_A_FILE: &str = "cannot be read: not a regular file";
 
 pub(super) fn unreadable(error: &io::Error) -> String {
     format!("cannot be read: {error}")

@@ -6,12 +6,13 @@ use strum::VariantArray as _;
 
 use super::{
     error::{self, ConfigError, FilePosition},
+    file,
     toml_reader::{Located, TomlReader},
 };
 use crate::app::palette::{Role, ThemePalette, parse_style};
 
 /// The theme without a file: ANSI colours that are readable on dark and on light backgrounds.
-const AUTO_THEME: &str = "auto";
+pub(super) const AUTO_THEME: &str = "auto";
 
 /// The theme that replaces `auto` on a light background.
 const LIGHT_THEME: &str = "light";
@@ -45,9 +46,21 @@ impl Default for ThemePalettes {
     fn default() -> Self {
         Self {
             base: ThemePalette::ansi(),
-            light: light_palette(None, None),
+            light: load_theme(LIGHT_THEME, None).ok(),
         }
     }
+}
+
+/// Loads a theme, and for the built-in `auto` also its light replacement. Reports all errors of a
+/// file.
+pub fn load_palettes(name: &str, folder: Option<&Path>) -> Result<ThemePalettes, Vec<String>> {
+    let base = load_theme(name, folder)?;
+    let is_own = folder.is_some_and(|folder| user_theme_path(name, folder).exists());
+    // Errors in the user's own light theme are ignored here, because it was not chosen by name.
+    let load_light = || load_theme(LIGHT_THEME, folder).ok();
+    let is_auto = name == AUTO_THEME && !is_own;
+    let light = is_auto.then(load_light).flatten();
+    Ok(ThemePalettes { base, light })
 }
 
 /// Returns the names of the built-in themes.
@@ -60,26 +73,19 @@ pub fn theme_names() -> impl Iterator<Item = &'static str> + Clone {
 pub fn load_theme(name: &str, folder: Option<&Path>) -> Result<ThemePalette, Vec<String>> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_name = !name.is_empty() && name.chars().all(is_plain);
-    let file = folder
-        .filter(|_| is_name)
-        .map(|folder| user_theme_path(name, folder));
-    if let Some(file) = file {
-        match super::read_file(&file, super::FileRequirement::Optional) {
-            Ok(Some(text)) => {
-                return parse_theme(&text).map_err(|errors| {
-                    let message = |error: ConfigError| {
-                        let position = error
-                            .position
-                            .map_or_else(String::new, |FilePosition { line, column }| {
-                                format!(":{line}:{column}")
-                            });
-                        format!("{}{position}: {}", file.display(), error.message)
-                    };
-                    errors.into_iter().map(message).collect()
-                });
-            }
-            Ok(None) => {}
-            Err(errors) => return Err(vec![errors.to_string()]),
+    if let Some(folder) = folder.filter(|_| is_name) {
+        let path = user_theme_path(name, folder);
+        let text = file::read_optional(&path).map_err(|errors| vec![errors.to_string()])?;
+        if let Some(text) = text {
+            let message = |error: ConfigError| {
+                let position = error
+                    .position
+                    .map_or_else(String::new, |FilePosition { line, column }| {
+                        format!(":{line}:{column}")
+                    });
+                format!("{}{position}: {}", path.display(), error.message)
+            };
+            return parse_theme(&text).map_err(|errors| errors.into_iter().map(message).collect());
         }
     }
     if name == AUTO_THEME {
@@ -88,18 +94,6 @@ pub fn load_theme(name: &str, folder: Option<&Path>) -> Result<ThemePalette, Vec
     let built_in = BUILT_IN_THEMES.iter().find(|(known, _)| *known == name);
     let (_, text) = built_in.ok_or_else(|| vec![error::unknown_theme(name, theme_names())])?;
     parse_theme(text).map_err(|errors| errors.into_iter().map(|error| error.message).collect())
-}
-
-/// Returns the palette for a light background if the theme is the built-in `auto`.
-///
-/// A `name` of `None` means the default theme.
-pub fn light_palette(name: Option<&str>, folder: Option<&Path>) -> Option<ThemePalette> {
-    let is_own = folder.is_some_and(|folder| user_theme_path(AUTO_THEME, folder).exists());
-    if name.is_some_and(|name| name != AUTO_THEME) || is_own {
-        return None;
-    }
-    // Errors in the user's own light theme are ignored here, because it was not chosen by name.
-    load_theme(LIGHT_THEME, folder).ok()
 }
 
 fn user_theme_path(name: &str, folder: &Path) -> PathBuf {
@@ -180,20 +174,20 @@ mod tests {
 
     #[test]
     fn only_the_auto_theme_follows_the_background() {
+        let light = |name: &str, folder| load_palettes(name, folder).unwrap().light;
         for name in theme_names() {
             let expected = (name == "auto").then(|| load_theme("light", None).unwrap());
-            assert_eq!(light_palette(Some(name), None), expected, "{name}");
+            assert_eq!(light(name, None), expected, "{name}");
         }
-        assert!(light_palette(None, None).is_some());
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("themes")).unwrap();
         let write = |name, text| fs::write(folder.path().join("themes").join(name), text).unwrap();
         write("light.toml", "ok = \"red\"\n");
-        let own = light_palette(None, Some(folder.path())).unwrap();
+        let own = light("auto", Some(folder.path())).unwrap();
         assert_eq!(Ok(own.style(Role::Ok)), parse_style("red"));
 
         write("auto.toml", "ok = \"blue\"\n");
-        assert_eq!(light_palette(None, Some(folder.path())), None);
+        assert_eq!(light("auto", Some(folder.path())), None);
     }
 
     #[test]

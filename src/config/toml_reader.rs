@@ -3,8 +3,9 @@
 //! Not with serde, which stops at the first error. Knows no setting by name: reading a key makes it
 //! a known key.
 
-use std::{cell::RefCell, ops::RangeInclusive, path::PathBuf};
+use std::{cell::RefCell, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
+use strum::VariantNames;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -171,20 +172,16 @@ impl<'a> TomlSection<'a> {
         number
     }
 
-    /// Reads one of several words and returns its meaning.
-    pub(super) fn one_of<T: Copy>(
-        &mut self,
-        name: &'static str,
-        choices: &[(&'static str, T)],
-    ) -> Option<T> {
+    /// Reads the name of a variant.
+    pub(super) fn one_of<T: FromStr + VariantNames>(&mut self, name: &'static str) -> Option<T> {
         let Located { offset, value } = self.string(name)?;
-        let known = choices.iter().find(|(word, _)| *word == value);
+        let known = value.parse().ok();
         if known.is_none() {
-            let words = choices.iter().map(|(word, _)| *word);
+            let words = T::VARIANTS.iter().copied();
             let message = error::not_one_of(&self.full_key(name), value, words);
             self.report(offset, &message);
         }
-        known.map(|(_, choice)| *choice)
+        known
     }
 
     /// Reads a list of strings. A single string is a list of one.

@@ -84,18 +84,19 @@ impl PreviewError {
 }
 
 /// The setting for previews.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum PreviewMode {
     /// The best that the terminal supports; off over SSH and inside a terminal multiplexer.
     #[default]
     Auto,
-    Off,
     /// Kitty's graphics protocol.
     Kitty,
     Sixel,
     Iterm2,
     /// Half blocks in two colours, which every terminal with colours shows.
     HalfBlocks,
+    Off,
 }
 
 impl PreviewMode {

@@ -12,10 +12,11 @@ use kietop::{
     adapters::store::{Recovery, SqliteStore},
     app::{
         keymap::{Action, KeyChord, KeyContext},
+        notifications::NotifyChannel,
         palette::{Role, parse_style},
     },
     cli::json,
-    config::{AsciiMode, Config, MouseSetting, Overrides},
+    config::{AsciiMode, Config, Overrides},
     domain::{
         list_change::{JournalEvent, ListChange},
         preview::PreviewMode,
@@ -293,16 +294,14 @@ fn settings_keep_their_meaning() {
     assert_eq!(settings.ascii, AsciiMode::Off);
     assert_eq!(settings.browser, ["firefox", "--new-window", "%s"]);
     assert_eq!(settings.preview, PreviewMode::Sixel);
-    assert_eq!(settings.mouse, MouseSetting::Off);
-    assert_eq!(settings.saving.folder, Some(PathBuf::from("/srv/videos")));
-    assert!(settings.saving.is_automatic);
-    assert_eq!(settings.retention.0, Duration::from_hours(21 * 24));
-    assert_eq!(settings.intervals.young, Duration::from_secs(5));
-    assert_eq!(settings.intervals.steady, Duration::from_secs(45));
-    assert_eq!(settings.intervals.late, Duration::from_mins(5));
-    assert!(settings.notifications.bell);
-    assert!(settings.notifications.osc);
-    assert!(settings.notifications.desktop);
+    assert!(!settings.mouse);
+    assert_eq!(settings.save_folder, Some(PathBuf::from("/srv/videos")));
+    assert!(settings.auto_save);
+    assert_eq!(settings.retention, Duration::from_hours(21 * 24));
+    assert_eq!(settings.poll_intervals.young, Duration::from_secs(5));
+    assert_eq!(settings.poll_intervals.steady, Duration::from_secs(45));
+    assert_eq!(settings.poll_intervals.late, Duration::from_mins(5));
+    assert_eq!(settings.notifications.channels, NotifyChannel::ALL);
     assert_eq!(settings.notifications.command, ["notify-me", "--quiet"]);
 }
 

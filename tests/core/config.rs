@@ -10,8 +10,11 @@ use std::{
 
 use assert_cmd::Command;
 use kietop::{
-    app::keymap::{Action, KeyChord, KeyContext},
-    config::{AsciiMode, Config, DEFAULT_FILE, MouseSetting, Overrides, known_keys},
+    app::{
+        keymap::{Action, KeyChord, KeyContext},
+        notifications::NotifyChannel,
+    },
+    config::{AsciiMode, Config, DEFAULT_FILE, Overrides, known_keys},
     domain::{
         api_origin::ApiOrigin, preview::PreviewMode, schedule::PollIntervals, stored_key::StoredKey,
     },
@@ -41,6 +44,7 @@ fn parse_errors(text: &str) -> Vec<String> {
 fn with_profile(name: &str) -> Overrides {
     Overrides {
         profile: Some(name.into()),
+        data_folder: Some("/data/kietop".into()),
         ..Overrides::default()
     }
 }
@@ -148,15 +152,21 @@ fn every_setting_is_applied() {
     assert_eq!(config.origin.as_str(), "http://localhost:4010");
     assert_eq!(config.store, Some(PathBuf::from("/etc/kietop/lists/a.db")));
     assert_eq!(settings.ascii, AsciiMode::On);
-    assert_eq!(settings.mouse, MouseSetting::Off);
+    assert!(!settings.mouse);
     assert_eq!(settings.browser.len(), 3);
-    assert_eq!(settings.saving.folder, Some(PathBuf::from("/videos")));
-    assert!(settings.saving.is_automatic);
-    assert_eq!(settings.retention.0, Duration::from_hours(72));
+    assert_eq!(settings.save_folder, Some(PathBuf::from("/videos")));
+    assert!(settings.auto_save);
+    assert_eq!(settings.retention, Duration::from_hours(72));
     assert_eq!(settings.preview, PreviewMode::Sixel);
-    assert_eq!(settings.intervals.young, Duration::from_secs(2));
-    assert_eq!(settings.intervals.steady, PollIntervals::default().steady);
-    assert!(settings.notifications.bell);
+    assert_eq!(settings.poll_intervals.young, Duration::from_secs(2));
+    assert_eq!(
+        settings.poll_intervals.steady,
+        PollIntervals::default().steady
+    );
+    assert_eq!(
+        settings.notifications.channels,
+        [NotifyChannel::Title, NotifyChannel::Bell]
+    );
     assert_eq!(settings.notifications.command, ["notify-me"]);
     let keymap = settings.keymap;
     let action = keymap.lookup(KeyChord::char('x'), KeyContext::List);
@@ -232,7 +242,7 @@ fn a_key_bound_twice_names_both_actions() {
 fn a_bom_and_crlf_are_accepted() {
     let config = parse("\u{feff}ascii = \"on\"\r\n[pace]\r\nyoung = 5\r\n");
     assert_eq!(config.settings.ascii, AsciiMode::On);
-    assert_eq!(config.settings.intervals.young, Duration::from_secs(5));
+    assert_eq!(config.settings.poll_intervals.young, Duration::from_secs(5));
 }
 
 // Precedence.
@@ -277,7 +287,7 @@ fn a_profile_inherits_the_key_for_the_same_origin_only() {
     let bare = parse_for(PROFILES_CONFIG, &with_profile("bare")).unwrap();
     assert_eq!(bare.origin.host(), "one.example");
     assert_eq!(bare.key, Some(StoredKey::File("/keys/one".into())));
-    assert!(bare.store.unwrap().ends_with("kietop/bare.db"));
+    assert_eq!(bare.store, Some("/data/kietop/bare.db".into()));
 
     let keyless = parse_for(PROFILES_CONFIG, &with_profile("keyless")).unwrap();
     let other_origin = |belongs_to: &str, requested: &str| {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 use clap::{CommandFactory as _, Parser as _};
 use kietop::{
     app::keymap::{KeyContext, Keymap},
-    cli::{Cli, json, manual::TOPICS},
+    cli::{args::Cli, json, manual::TOPICS},
     config::{Config, Overrides, known_keys, themes},
     domain::query::StateWord,
 };

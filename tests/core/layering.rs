@@ -17,12 +17,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("ui", &["domain", "messages", "app", "ui"]),
     ("adapters", &["domain", "messages", "ports", "adapters"]),
     ("simulator", &["simulator"]),
-    // The adapters check the API address and the key source that they use; no layer below `config`
-    // knows the settings.
-    (
-        "config",
-        &["domain", "messages", "app", "adapters", "config"],
-    ),
+    ("config", &["domain", "messages", "app", "config"]),
     (
         "cli",
         &[

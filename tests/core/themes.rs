@@ -157,7 +157,7 @@ fn every_theme_role_has_enough_contrast() {
 
 #[test]
 fn the_light_auto_theme_has_enough_contrast() {
-    let exact = themes::light_palette(None, None).unwrap();
+    let exact = themes::ThemePalettes::default().light.unwrap();
     for (palette, colours) in [(exact, "all"), (exact.to_256_colours(), "256")] {
         for &role in Role::VARIANTS {
             let ratio = style_contrast(palette.style(role), &palette, TestBackground::Light);
