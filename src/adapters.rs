@@ -10,6 +10,7 @@ pub mod compare;
 pub mod desktop;
 pub mod download;
 pub mod environment;
+pub mod export;
 pub mod file_limiter;
 pub mod frames;
 pub mod http;

@@ -6,10 +6,7 @@
 pub mod add;
 pub mod args;
 pub mod config;
-pub mod csv;
-pub mod exporter;
 pub mod failure;
-pub mod json;
 pub mod list;
 pub mod manual;
 pub mod open;

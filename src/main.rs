@@ -21,6 +21,7 @@ use kietop::{
         environment::{
             fallback_size, home_folder, is_variable_set, path_variables, supports_unicode,
         },
+        export::TaskExporter,
         frames::Ffmpeg,
         http::allowed_hosts::AllowedHosts,
         input_cache::InputCache,
@@ -38,7 +39,6 @@ use kietop::{
     cli::{
         self,
         args::{Cli, Command, GlobalArgs, SimulatorArgs, WaitArgs},
-        exporter::TaskExporter,
         failure::CommandFailure,
         output, services,
         signals::Signals,

@@ -8,19 +8,20 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
 use super::{
     args::{GlobalArgs, ListArgs, ShowArgs},
-    csv,
     failure::{CommandFailure, exit},
-    json, output,
+    output,
     refresh::{self, AnswerSink, RefreshStopped},
     resolve, services,
     signals::Signals,
 };
 use crate::{
-    adapters::{desktop::SystemClock, store::SqliteStore},
+    adapters::{
+        desktop::SystemClock,
+        export::{csv, json},
+        store::SqliteStore,
+    },
     domain::{
         estimate::RunTimes,
         fuzzy::Searcher,
@@ -441,21 +442,14 @@ fn push_row(text: &mut String, id_width: usize, [id, word, age, took, link, titl
 
 /// Formats the run time, or the error code of a failed task, as in the dashboard.
 fn format_run_time(watched: &WatchedTask) -> String {
-    let code = watched.task.details().error_code.as_ref();
-    match watched.task.state() {
-        TaskState::Failed { .. } => code.filter(|code| !code.is_empty()).map_or_else(
-            || "-".into(),
-            |code| format::fit_end(code.as_str(), 7, "…").into_owned(),
-        ),
-        TaskState::New
-        | TaskState::Running { .. }
-        | TaskState::Succeeded { .. }
-        | TaskState::NotFound
-        | TaskState::Unrecognised => watched
-            .task
-            .run_time()
-            .map_or_else(|| "-".into(), format::run_time),
-    }
+    let text = if matches!(watched.task.state(), TaskState::Failed { .. }) {
+        let code = watched.task.details().error_code.as_ref();
+        let code = code.filter(|code| !code.is_empty());
+        code.map(|code| format::fit_end(code.as_str(), 7, "…").into_owned())
+    } else {
+        watched.task.run_time().map(format::run_time)
+    };
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
 /// Describes the last failed check; an account-wide error is marked as such.
@@ -470,21 +464,11 @@ fn describe_failed_check(watched: &WatchedTask, error: &PollError) -> String {
 fn format_task(watched: &WatchedTask, retention: Duration) -> String {
     let record = json::task_record(watched, retention);
     let mut text = String::new();
+    let failed = watched.poll_history.last_error.as_ref();
     for (name, value) in record.as_object().into_iter().flatten() {
-        let failed = watched.poll_history.last_error.as_ref();
-        let value = match value {
-            Value::Null => continue,
-            Value::Object(_) if name == "checkError" && failed.is_some() => failed
-                .map(|failed| describe_failed_check(watched, &failed.error))
-                .unwrap_or_default(),
-            Value::String(value) => value.clone(),
-            Value::Array(values) if values.is_empty() => continue,
-            Value::Array(values) => values
-                .iter()
-                .filter_map(Value::as_str)
-                .collect::<Vec<_>>()
-                .join("\n"),
-            other @ (Value::Bool(_) | Value::Number(_) | Value::Object(_)) => other.to_string(),
+        let value = match failed {
+            Some(failed) if name == "checkError" => describe_failed_check(watched, &failed.error),
+            _ => json::value_text(value),
         };
         // The record has the original texts, for JSON.
         let value = CleanText::block(&value, 64 * 1024);

@@ -13,10 +13,10 @@ use self::blocked::{BlockReason, BlockTracker};
 use super::{
     args::{GlobalArgs, WaitArgs},
     failure::{CommandFailure, exit},
-    json, output, resolve, services,
+    output, resolve, services,
 };
 use crate::{
-    adapters::{desktop::SystemClock, store::SqliteStore},
+    adapters::{desktop::SystemClock, export::json, store::SqliteStore},
     app::state::{ListLoading, State},
     domain::{
         list_change::StoreError,

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::SimulatedClock;
+use super::clock::SimulatedClock;
 use super::faults::{CallLimit, FaultModel, SimulatedFault};
 use super::tasks::{MediaStatus, Millis, TaskTable};
 use super::wire;

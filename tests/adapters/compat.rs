@@ -9,13 +9,15 @@ use std::{
 
 use jiff::Timestamp;
 use kietop::{
-    adapters::store::{Recovery, SqliteStore},
+    adapters::{
+        export::json,
+        store::{Recovery, SqliteStore},
+    },
     app::{
         keymap::{Action, KeyChord, KeyContext},
         notifications::NotifyChannel,
         palette::{Role, parse_style},
     },
-    cli::json,
     config::{AsciiMode, Config, Overrides},
     domain::{
         list_change::{JournalEvent, ListChange},

@@ -4,8 +4,9 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use clap::{CommandFactory as _, Parser as _};
 use kietop::{
+    adapters::export::json,
     app::keymap::{KeyContext, Keymap},
-    cli::{args::Cli, json, manual::TOPICS},
+    cli::{args::Cli, manual::TOPICS},
     config::{Config, Overrides, known_keys, themes},
     domain::query::StateWord,
 };

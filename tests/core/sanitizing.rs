@@ -7,8 +7,7 @@ use std::fs;
 
 use jiff::Timestamp;
 use kietop::{
-    adapters::log,
-    cli::json,
+    adapters::{export::json, log},
     domain::{
         raw_response::RawResponse,
         task::TaskId,

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::json::value_text;
 use crate::domain::text::CleanText;
 
 /// The longest cell in bytes that common spreadsheets accept.
@@ -31,28 +32,11 @@ pub fn to_csv(records: &[Value], names: &[&str]) -> String {
 }
 
 fn format_cell(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::Bool(_) | Value::Number(_) => return value.to_string(),
-        Value::String(text) => text.clone(),
-        // One line each: a path may contain any other separator.
-        Value::Array(items) => {
-            let texts: Vec<_> = items.iter().filter_map(Value::as_str).collect();
-            texts.join("\n")
-        }
-        Value::Object(parts) => {
-            let texts: Vec<_> = parts
-                .values()
-                .filter(|part| !part.is_null())
-                .map(|part| {
-                    part.as_str()
-                        .map_or_else(|| part.to_string(), str::to_owned)
-                })
-                .collect();
-            texts.join(": ")
-        }
-    };
-    quote_cell(&escape_formula(&text))
+    let text = value_text(value);
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => text,
+        Value::String(_) | Value::Array(_) | Value::Object(_) => quote_cell(&escape_formula(&text)),
+    }
 }
 
 /// Escapes a text that a spreadsheet would read as a formula, also after leading spaces.

@@ -19,28 +19,11 @@ use crate::domain::{
 };
 
 /// The fields of a record, in order.
+#[rustfmt::skip]
 pub const FIELD_NAMES: [&str; 22] = [
-    "taskId",
-    "family",
-    "label",
-    "state",
-    "successFlag",
-    "prompt",
-    "videoUrl",
-    "callBackUrl",
-    "waterMark",
-    "createTime",
-    "completeTime",
-    "durationMs",
-    "errorCode",
-    "errorMessage",
-    "originUrls",
-    "resultUrls",
-    "addedAt",
-    "checkedAt",
-    "checkError",
-    "expiresAt",
-    "savedTo",
+    "taskId", "family", "label", "state", "successFlag", "prompt", "videoUrl", "callBackUrl",
+    "waterMark", "createTime", "completeTime", "durationMs", "errorCode", "errorMessage",
+    "originUrls", "resultUrls", "addedAt", "checkedAt", "checkError", "expiresAt", "savedTo",
     "savedFiles",
 ];
 
@@ -49,13 +32,10 @@ pub const FIELD_NAMES: [&str; 22] = [
 pub fn task_record(watched: &WatchedTask, retention: Duration) -> Value {
     let task = &watched.task;
     let details = task.details();
-    let results = match task.state() {
-        TaskState::Succeeded { videos, .. } => link_texts(videos),
-        TaskState::New
-        | TaskState::Running { .. }
-        | TaskState::Failed { .. }
-        | TaskState::NotFound
-        | TaskState::Unrecognised => json!([]),
+    let results = if let TaskState::Succeeded { videos, .. } = task.state() {
+        link_texts(videos)
+    } else {
+        json!([])
     };
     let check_error = watched.poll_history.last_error.as_ref().map(|failed| {
         json!({
@@ -98,9 +78,8 @@ fn saved_files(watched: &WatchedTask) -> Value {
     let results = watched.task.state().videos().zip(1..);
     let path_of = |number| {
         let mut files = watched.saved_results.existing();
-        files
-            .find(|file| file.number == number)
-            .map(|file| file.path.to_string_lossy())
+        let file = files.find(|file| file.number == number)?;
+        Some(file.path.to_string_lossy())
     };
     results.map(|(_, number)| json!(path_of(number))).collect()
 }
@@ -122,6 +101,22 @@ fn link_text(link: &Link) -> &str {
     match link {
         Link::Video(url) => url.as_str(),
         Link::Rejected(text) => text.original(),
+    }
+}
+
+/// Returns the text of a value: nothing for null, a line for each item of a list, and the parts of
+/// an object after each other.
+pub fn value_text(value: &Value) -> String {
+    let join = |values: &mut dyn Iterator<Item = &Value>, separator| {
+        let values = values.filter(|value| !value.is_null());
+        values.map(value_text).collect::<Vec<_>>().join(separator)
+    };
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => join(&mut items.iter(), "\n"),
+        Value::Object(parts) => join(&mut parts.values(), ": "),
     }
 }
 

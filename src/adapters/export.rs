@@ -1,12 +1,14 @@
-//! Tasks for the clipboard: as JSON, and as a curl command that checks them.
+//! Tasks for other programs: as JSON, as CSV, and as curl commands that check them.
+
+pub mod csv;
+pub mod json;
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::json;
+use super::kie::family::status_url;
 use crate::{
-    adapters::kie::family::status_url,
     domain::{
         api_origin::ApiOrigin,
         task::{Family, TaskId},
@@ -15,7 +17,7 @@ use crate::{
     ports::Exporter,
 };
 
-/// Formats tasks as the headless commands do.
+/// Formats tasks for the clipboard.
 #[derive(Debug, Clone)]
 pub struct TaskExporter {
     origin: ApiOrigin,
