@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, path::Path};
 
+use super::message_line::count_of;
 use crate::domain::{
     poll_result::{ErrorScope, PollError},
     task::TaskId,
@@ -111,11 +112,9 @@ pub fn not_added(task: &TaskId) -> String {
 
 /// The end of an `add` that failed after some ids.
 pub fn add_failed(not_added: usize, added: usize, reason: &str) -> String {
-    let not_added = match not_added {
-        1 => "1 id was not added".to_owned(),
-        count => format!("{count} ids were not added"),
-    };
-    format!("{not_added} ({added} added): {reason}")
+    let verb = if not_added == 1 { "was" } else { "were" };
+    let ids = count_of(not_added, "id");
+    format!("{ids} {verb} not added ({added} added): {reason}")
 }
 
 /// An added id that differs from another one in case only.
@@ -219,10 +218,11 @@ pub fn open_failed(reason: &str) -> String {
 pub const SAVE_INTERRUPTED: &str = "Interrupted. Run the same command to resume.";
 
 pub fn not_saved(count: usize) -> String {
-    match count {
-        1 => "1 result was not saved (see above).".to_owned(),
-        count => format!("{count} results were not saved (see above)."),
-    }
+    let verb = if count == 1 { "was" } else { "were" };
+    format!(
+        "{} {verb} not saved (see above).",
+        count_of(count, "result")
+    )
 }
 
 pub fn nothing_to_save(status: &str) -> String {
@@ -249,11 +249,11 @@ pub fn cannot_save_list(error: &impl Display) -> String {
 
 /// `blocked` is a clause of [`blocked_since`], or empty.
 pub fn timed_out(unfinished: usize, blocked: &str) -> String {
-    let unfinished = match unfinished {
-        1 => "1 task has not finished".to_owned(),
-        count => format!("{count} tasks have not finished"),
-    };
-    format!("Timed out: {unfinished}{blocked}. Run the same command to keep waiting.")
+    let verb = if unfinished == 1 { "has" } else { "have" };
+    let tasks = count_of(unfinished, "task");
+    format!(
+        "Timed out: {tasks} {verb} not finished{blocked}. Run the same command to keep waiting."
+    )
 }
 
 pub fn checks_blocked(reason: &str, next_step: &str) -> String {

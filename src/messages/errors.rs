@@ -63,7 +63,7 @@ impl PollError {
         if let Self::Server { code, .. } = self {
             return format!("server error ({code})");
         }
-        if matches!(self, Self::Malformed(_)) {
+        if let Self::Malformed(_) = self {
             return "invalid answer".to_owned();
         }
         self.message()
@@ -246,6 +246,12 @@ impl fmt::Display for PathError {
     }
 }
 
+/// Suggests the closest name, else lists all of them.
+fn did_you_mean_or(written: &str, known: &[&str], list: String) -> String {
+    let hint = did_you_mean(written, known.iter().copied());
+    if hint.is_empty() { list } else { hint }
+}
+
 /// The problem and the correct form, without a full stop.
 impl fmt::Display for QueryProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -261,15 +267,13 @@ impl fmt::Display for QueryProblem {
             Self::UnknownField(name) => {
                 let known = FilterField::ALL.map(|(_, known, _)| known);
                 let list = format!("; fields are {}; put text in quotes", known.join(", "));
-                let hint = did_you_mean(name, known);
-                let hint = if hint.is_empty() { list } else { hint };
+                let hint = did_you_mean_or(name, known, list);
                 write!(f, "unknown field \"{name}\"{hint}")
             }
             Self::UnknownState(name) => {
                 let known: Vec<_> = StateWord::ALL.iter().map(|state| state.name()).collect();
                 let list = format!("; states are {}", known.join(", "));
-                let hint = did_you_mean(name, known);
-                let hint = if hint.is_empty() { list } else { hint };
+                let hint = did_you_mean_or(name, known, list);
                 write!(f, "unknown state \"{name}\"{hint}")
             }
             Self::CodeNotANumber => {

@@ -80,10 +80,13 @@ pub const NO_TASK_SELECTED: &str = "No task selected.";
 
 /// Returns "1 task" or "3 tasks".
 pub fn task_count(count: usize) -> String {
-    match count {
-        1 => "1 task".to_owned(),
-        count => format!("{count} tasks"),
-    }
+    count_of(count, "task")
+}
+
+/// Returns a number with a noun, in the plural unless it is one.
+pub fn count_of(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 // The list: adding, removing, undo.
@@ -263,15 +266,9 @@ pub fn no_marked_video(count: usize) -> String {
 
 /// Reports how many videos are opened, and how many of the marked tasks have none.
 pub fn opening_some(videos: usize, without: usize) -> String {
-    let videos = match videos {
-        1 => "1 video".to_owned(),
-        videos => format!("{videos} videos"),
-    };
-    let without = match without {
-        1 => "1 task has none".to_owned(),
-        without => format!("{without} tasks have none"),
-    };
-    format!("Opening {videos}; {without}.")
+    let verb = if without == 1 { "has" } else { "have" };
+    let (videos, without) = (count_of(videos, "video"), task_count(without));
+    format!("Opening {videos}; {without} {verb} none.")
 }
 
 pub fn opened_in_browser(host: &str) -> String {
@@ -378,17 +375,15 @@ pub fn save_progress(tasks: &str, percent: Option<u8>, files: usize, is_queued: 
     match percent {
         Some(percent) => format!("{tasks}: {percent}% saved."),
         None if is_queued => format!("{tasks}: queued."),
-        None if files == 1 => format!("{tasks}: 1 file downloading."),
-        None => format!("{tasks}: {files} files downloading."),
+        None => format!("{tasks}: {} downloading.", count_of(files, "file")),
     }
 }
 
 pub fn link_expires(title: &str, left: Duration) -> String {
-    let left = match left.as_secs() / 60 {
-        1 => "1 minute".to_owned(),
-        minutes @ 0..60 => format!("{minutes} minutes"),
-        minutes @ 60..120 => format!("{} hour", minutes / 60),
-        minutes => format!("{} hours", minutes / 60),
+    let minutes = usize::try_from(left.as_secs() / 60).unwrap_or(usize::MAX);
+    let left = match minutes {
+        0..60 => count_of(minutes, "minute"),
+        _ => count_of(minutes / 60, "hour"),
     };
     format!("The link of {title} expires in about {left}.")
 }
@@ -426,22 +421,18 @@ pub fn finished_word(name: &'static str) -> &'static str {
 
 /// Returns "3 tasks finished: 2 ready, 1 failed."; `counts` holds a status word and its number.
 pub fn tasks_finished(counts: &[(&str, usize)]) -> String {
-    format!("{} finished: {}.", total(counts), status_counts(counts))
+    with_counts("finished", counts)
 }
 
 /// Returns the same for tasks that had finished before this run.
 pub fn tasks_already_finished(counts: &[(&str, usize)]) -> String {
-    let counts_text = status_counts(counts);
-    format!("{} were already finished: {counts_text}.", total(counts))
+    with_counts("were already finished", counts)
 }
 
-fn total(counts: &[(&str, usize)]) -> String {
-    task_count(counts.iter().map(|(_, count)| count).sum())
-}
-
-fn status_counts(counts: &[(&str, usize)]) -> String {
+fn with_counts(what: &str, counts: &[(&str, usize)]) -> String {
+    let total = task_count(counts.iter().map(|(_, count)| count).sum());
     let parts = counts.iter().map(|(word, count)| format!("{count} {word}"));
-    parts.collect::<Vec<_>>().join(", ")
+    format!("{total} {what}: {}.", parts.collect::<Vec<_>>().join(", "))
 }
 
 /// Follows the sentences of a notification that names some of its tasks.

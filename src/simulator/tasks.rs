@@ -301,19 +301,6 @@ mod tests {
     }
 
     #[test]
-    fn an_on_demand_task_starts_at_its_first_query() {
-        let task = task(TaskOutcome::Succeeded(1));
-        let id = task.id.clone();
-        let mut table = task_table(vec![], vec![task]);
-
-        let first = table.query(&id, 5_000_000).cloned().unwrap();
-        let later = table.query(&id, 5_050_000).cloned().unwrap();
-
-        assert_eq!(first.created_at, 5_000_000);
-        assert_eq!(later, first);
-    }
-
-    #[test]
     fn a_created_task_appears_late_and_keeps_its_input() {
         let mut table = task_table(vec![], vec![]);
         let request = CreateRequest {
