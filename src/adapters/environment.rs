@@ -9,6 +9,7 @@ use std::{
 use super::command::SECRET_VARIABLES;
 use crate::domain::{
     path_text::{PathError, PathVariables, expand, strip_quotes},
+    preview::TerminalLink,
     text::CleanText,
 };
 
@@ -78,6 +79,17 @@ pub fn expand_program(word: &str) -> Result<String, PathError> {
 /// Returns whether a variable is set and not empty.
 pub fn is_variable_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// Returns whether SSH, a multiplexer or a Linux console may drop graphics.
+pub fn terminal_link() -> TerminalLink {
+    let variables = ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"];
+    let is_console = env::var("TERM").is_ok_and(|term| term == "linux");
+    if variables.into_iter().any(is_variable_set) || is_console {
+        TerminalLink::Indirect
+    } else {
+        TerminalLink::Direct
+    }
 }
 
 /// Returns whether the terminal can show Unicode, by the locale's charset and the terminal type.

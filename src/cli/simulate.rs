@@ -1,7 +1,7 @@
 //! `kietop simulate`: serves the simulated API to any client until Ctrl-C.
 
 use super::{
-    args::{SimulateArgs, SimulatorArgs},
+    args::{GlobalArgs, SimulateArgs, SimulatorArgs},
     failure::CommandFailure,
     output,
 };
@@ -19,7 +19,8 @@ pub fn simulator_settings(args: &SimulatorArgs, port: u16) -> simulator::Simulat
 }
 
 /// Prints the URL and the task ids, and serves until Ctrl-C.
-pub async fn run(args: &SimulateArgs) -> Result<(), CommandFailure> {
+pub async fn run(args: &SimulateArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
+    global.reject_for_simulator("simulate")?;
     let settings = simulator_settings(&args.simulator, args.port);
     let started = simulator::start(settings, SystemClock::wall()).await;
     let simulator = started

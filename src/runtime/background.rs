@@ -10,7 +10,8 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::time::{self, Instant};
 
 use super::input::{InputEvent, Rgb, TerminalReply};
-use crate::ui::theme::Theme;
+use super::terminal::ColorDepth;
+use crate::{app::palette::ThemePalette, ui::theme::Theme};
 
 /// OSC 11, the query for the background colour.
 pub(super) const QUERY: &[u8] = b"\x1b]11;?\x1b\\";
@@ -46,6 +47,26 @@ impl Themes {
         self.light_theme.is_some()
     }
 
+    /// Returns the themes of the palettes; the second one, for light backgrounds, needs more than
+    /// 16 colours.
+    pub fn from_palettes(
+        base: ThemePalette,
+        light: Option<ThemePalette>,
+        depth: ColorDepth,
+        is_ascii: bool,
+    ) -> Self {
+        let themes = Self::from(theme_of(base, is_ascii));
+        let light = light.and_then(|palette| match depth {
+            ColorDepth::Sixteen => None,
+            ColorDepth::Indexed256 => Some(palette.to_256_colours()),
+            ColorDepth::TrueColor => Some(palette),
+        });
+        match light {
+            Some(light) => themes.with_light_theme(theme_of(light, is_ascii)),
+            None => themes,
+        }
+    }
+
     #[must_use]
     pub fn with_light_theme(self, theme: Theme) -> Self {
         Self {
@@ -53,6 +74,11 @@ impl Themes {
             ..self
         }
     }
+}
+
+fn theme_of(palette: ThemePalette, is_ascii: bool) -> Theme {
+    let theme = Theme::from_palette(palette);
+    if is_ascii { theme.with_ascii() } else { theme }
 }
 
 /// The themes and the state of the background query.

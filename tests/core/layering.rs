@@ -9,7 +9,7 @@ use std::{
 use crate::support::sources::sources;
 
 /// The modules that each top-level module may import.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &["domain"]),
     ("ports", &["domain"]),
     ("messages", &["domain", "messages"]),
@@ -37,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ),
     ("lib", &[]),
     ("main", &[]),
+    ("app_builder", &[]),
 ];
 
 /// The path prefixes below `src` that may name each third-party crate.
@@ -54,7 +55,14 @@ const THIRD_PARTY_CRATES: [(&str, &[&str]); 16] = [
     ("serde_json", &["adapters", "simulator"]),
     (
         "tokio",
-        &["adapters", "simulator", "cli", "runtime", "main.rs"],
+        &[
+            "adapters",
+            "simulator",
+            "cli",
+            "runtime",
+            "main.rs",
+            "app_builder.rs",
+        ],
     ),
     ("axum", &["simulator"]),
     ("nucleo_matcher", &["domain/fuzzy"]),

@@ -1,0 +1,386 @@
+//! Connects the parts for the dashboard, the demo and `wait`.
+
+mod demo;
+
+use std::{
+    env, fs,
+    hash::{BuildHasher as _, RandomState},
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use jiff::tz::TimeZone;
+use kietop::{
+    adapters::{
+        clipboard::SystemClipboard,
+        command::SearchPath,
+        compare::ComparisonPages,
+        desktop::{Browser, SystemClock},
+        environment::{
+            fallback_size, home_folder, is_variable_set, path_variables, supports_unicode,
+            terminal_link,
+        },
+        export::TaskExporter,
+        frames::Ffmpeg,
+        http::allowed_hosts::AllowedHosts,
+        input_cache::InputCache,
+        kie::{KieClient, RequestLimits, key::ApiKey},
+        log,
+        notify::SystemNotifier,
+        store::{self, Recovery, SqliteStore},
+    },
+    app::{
+        notifications::NotificationSettings,
+        palette::ThemePalette,
+        state::{AppSettings, State},
+    },
+    cli::{
+        self,
+        args::{GlobalArgs, SimulatorArgs, WaitArgs},
+        failure::CommandFailure,
+        services,
+        signals::Signals,
+        wait::WaitProgress,
+    },
+    config::{self, AsciiMode, Config, themes::ThemePalettes},
+    domain::{
+        api_origin::ApiOrigin, list_change::AccessMode, path_text::strip_quotes,
+        preview::PreviewMode, schedule::PollIntervals, task::TaskId,
+    },
+    messages::command_line as messages,
+    ports::{Clock, ListStore, RequestLimiter},
+    runtime::{
+        self, Themes,
+        effects::{OpenStore, OpenedStore, Services, StoreNotifier},
+        headless::{self, HeadlessEnd},
+        input::InputReader,
+        terminal::{
+            ColorDepth, ColorScheme, MouseCapture, ScreenOptions, TerminalCaps, TerminalScreen,
+        },
+    },
+    simulator,
+};
+
+use self::demo::DemoClock;
+
+/// One of error, warn, info, debug, trace.
+const LOG_LEVEL_VARIABLE: &str = "KIETOP_LOG";
+
+/// Runs the dashboard with the real API.
+pub(crate) async fn run_dashboard(global: &GlobalArgs) -> Result<i32, CommandFailure> {
+    require_terminal()?;
+    let config = services::load_config(global)?;
+    let file = cli::paths::list_file(&config)?;
+    start_log();
+    let access = services::access_mode(global);
+    let limiter = services::shared_limiter(&config, access)?;
+    let client = Arc::new(services::api_client(&config, &limiter)?);
+    let key = services::api_key_status(&config)?;
+    let secrets = services::known_secrets(&config)?;
+    let Config {
+        profile, settings, ..
+    } = config;
+    let state = AppSettings {
+        name: profile.unwrap_or_default(),
+        poll_intervals: settings.poll_intervals,
+        retention: settings.retention,
+        access,
+        api_key: key,
+        secrets,
+        ..app_settings(&settings)?
+    };
+    let report: ReportRecovery =
+        |notifier, recovery| notifier.report_recovery(recovery.to_string());
+    let store = store_opener(file, access, report, |store| Box::new(store));
+    let services = build_services(client, SystemClock::start(), limiter, &settings, store)?;
+    run_screen(state, &settings, services).await
+}
+
+/// Waits for tasks to finish, with the core of the dashboard and no screen.
+pub(crate) async fn run_wait(args: &WaitArgs, global: &GlobalArgs) -> Result<i32, CommandFailure> {
+    let config = services::load_config(global)?;
+    let mut progress = WaitProgress::new(args, global, config.settings.retention)?;
+    start_log();
+    let file = cli::paths::list_file(&config)?;
+    let access = services::read_access_mode(&file, global);
+    let store = store_opener(
+        file,
+        access,
+        |_, recovery| services::report_recovery(recovery),
+        progress.filter_store(),
+    );
+    let limiter = services::shared_limiter(&config, access)?;
+    let client = Arc::new(services::api_client(&config, &limiter)?);
+    let state = State::new(AppSettings {
+        poll_intervals: config.settings.poll_intervals,
+        retention: config.settings.retention,
+        access,
+        // `wait` downloads nothing, and reports by its lines and its exit code only.
+        auto_save: false,
+        notifications: NotificationSettings::default(),
+        ..app_settings(&config.settings)?
+    });
+    let services = build_services(
+        client,
+        SystemClock::start(),
+        limiter,
+        &config.settings,
+        store,
+    )?;
+    let mut signals = Signals::listen();
+    let until = async {
+        let timeout = async {
+            match &args.timeout {
+                Some(timeout) => tokio::time::sleep(*timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            signal = signals.next() => Some(signal),
+            () = timeout => None,
+        }
+    };
+    match headless::run_headless(state, services, until, |state, now| {
+        progress.report_progress(state, now)
+    })
+    .await
+    {
+        HeadlessEnd::Stopped(result) => result,
+        HeadlessEnd::Resolved(Some(signal)) => Err(CommandFailure::interrupted(
+            signal,
+            messages::WAIT_INTERRUPTED,
+        )),
+        HeadlessEnd::Resolved(None) => Err(progress.timeout_failure()),
+    }
+}
+
+/// Builds the real services: API, list, files and browser.
+fn build_services(
+    client: Arc<KieClient>,
+    clock: impl Clock + 'static,
+    limiter: Option<Arc<dyn RequestLimiter>>,
+    settings: &config::UserSettings,
+    open_store: OpenStore,
+) -> Result<Services, CommandFailure> {
+    let inputs = InputCache::new(
+        cli::paths::input_folder()?,
+        Arc::new(services::input_downloader(&client)),
+    );
+    let browser = Browser::new(
+        settings.browser.clone(),
+        AllowedHosts::for_origin(client.origin()),
+    );
+    Ok(Services {
+        clock: Arc::new(clock),
+        limiter,
+        downloader: Arc::new(services::downloader(&client)),
+        exporter: Arc::new(TaskExporter::new(
+            client.origin().clone(),
+            settings.retention,
+        )),
+        clipboard: Arc::new(SystemClipboard::from_env()),
+        notifier: Arc::new(SystemNotifier::from_env()),
+        api: client,
+        opener: Arc::new(browser.clone()),
+        comparison_viewer: Arc::new(ComparisonPages::new(
+            cli::paths::comparison_folder()?,
+            browser,
+        )),
+        frame_reader: Arc::new(Ffmpeg::new(SearchPath::from_env())),
+        input_provider: Arc::new(inputs),
+        open_store,
+    })
+}
+
+/// Runs the dashboard with the simulator and a list in memory. Only the look and the keys come from
+/// the settings; with an invalid config file the defaults are used.
+pub(crate) async fn run_demo(
+    args: &SimulatorArgs,
+    global: &GlobalArgs,
+) -> Result<i32, CommandFailure> {
+    global.reject_for_simulator("demo")?;
+    require_terminal()?;
+    let settings = services::load_config(global).unwrap_or_default().settings;
+    let started = simulator::start(
+        cli::simulate::simulator_settings(args, 0),
+        SystemClock::wall(),
+    )
+    .await;
+    let simulator = started
+        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
+    let origin = ApiOrigin::parse(simulator.base_url.as_str())
+        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
+    let key = ApiKey::parse("demo")
+        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
+    let client = KieClient::new(origin, Some(key), RequestLimits::default());
+    let clock = DemoClock::start(simulator.clock);
+    let suggestions = simulator
+        .on_demand_ids
+        .iter()
+        .filter_map(|id| TaskId::parse(id).ok())
+        .collect();
+    let state = AppSettings {
+        name: format!("demo ×{}", args.speed),
+        // Simulated tasks are fast; short intervals show the end of each within seconds.
+        poll_intervals: PollIntervals::default().shorter(),
+        suggestions,
+        ..app_settings(&settings)?
+    };
+    let open_store = demo::store_opener(&simulator);
+    // A demo keeps nothing; without this folder it has no comparison pages and no previews.
+    let folder = cli::paths::create_temporary_folder()?;
+    let client = Arc::new(client);
+    let inputs = InputCache::new(
+        folder.join("inputs"),
+        Arc::new(services::input_downloader(&client)),
+    );
+    let services = build_services(client, clock, None, &settings, open_store)?;
+    let browser = Browser::new(settings.browser.clone(), AllowedHosts::PublicAndLoopback);
+    let pages = ComparisonPages::new(folder.clone(), browser);
+    let services = Services {
+        comparison_viewer: Arc::new(pages),
+        input_provider: Arc::new(inputs),
+        ..services
+    };
+    let code = run_screen(state, &settings, services).await;
+    // A failure leaves temporary files, which the system removes.
+    fs::remove_dir_all(&folder).unwrap_or_default();
+    code
+}
+
+/// Enters the terminal screen, runs the event loop and restores the terminal.
+async fn run_screen(
+    app_settings: AppSettings,
+    settings: &config::UserSettings,
+    services: Services,
+) -> Result<i32, CommandFailure> {
+    let themes = choose_themes(settings);
+    let options = ScreenOptions {
+        color_scheme: if themes.depends_on_background() {
+            ColorScheme::Followed
+        } else {
+            ColorScheme::Fixed
+        },
+        mouse: if settings.mouse {
+            MouseCapture::On
+        } else {
+            MouseCapture::Off
+        },
+        caps: TerminalCaps::from_env(|name| env::var_os(name)),
+        assumed_size: fallback_size(|name| env::var(name).ok()),
+    };
+    let (mut screen, interruptions) = TerminalScreen::enter(options)
+        .map_err(|error| CommandFailure::general(messages::cannot_use_terminal(&error)))?;
+    let state = State::new(app_settings);
+    let input = InputReader::open(screen.query_times())
+        .map_err(|error| CommandFailure::general(messages::cannot_read_terminal(&error)))?;
+    let code = runtime::run(
+        &mut screen,
+        input.events(),
+        interruptions,
+        state,
+        themes,
+        services,
+    )
+    .await;
+    screen.leave();
+    Ok(code)
+}
+
+/// Returns the app settings that come from the user's settings and the environment.
+fn app_settings(settings: &config::UserSettings) -> Result<AppSettings, CommandFailure> {
+    let home = home_folder().ok();
+    let save_folder = match &home {
+        // Without a home folder the user must type one to save.
+        None if settings.save_folder.is_none() => PathBuf::new(),
+        _ => cli::paths::save_folder(settings)?,
+    };
+    Ok(AppSettings {
+        keymap: settings.keymap.clone(),
+        save_folder,
+        auto_save: settings.auto_save,
+        home,
+        variables: path_variables(),
+        working_dir: env::current_dir().unwrap_or_default(),
+        notifications: settings.notifications.clone(),
+        time_zone: TimeZone::system(),
+        preview_mode: preview_mode(settings),
+        seed: RandomState::new().hash_one(std::process::id()),
+        ..AppSettings::default()
+    })
+}
+
+/// Returns how previews are drawn; without colour there are none.
+fn preview_mode(settings: &config::UserSettings) -> PreviewMode {
+    if is_variable_set("NO_COLOR") || settings.colours.base == ThemePalette::monochrome() {
+        PreviewMode::Off
+    } else {
+        settings.preview.for_link(terminal_link())
+    }
+}
+
+/// Chooses the themes: without colour under `NO_COLOR`, and in ASCII if the terminal needs it.
+fn choose_themes(settings: &config::UserSettings) -> Themes {
+    let is_ascii = match settings.ascii {
+        AsciiMode::On => true,
+        AsciiMode::Off => false,
+        AsciiMode::Auto => !supports_unicode(|name| env::var_os(name)),
+    };
+    let depth = ColorDepth::from_env(|name| env::var_os(name));
+    let ThemePalettes { base, light } = if is_variable_set("NO_COLOR") {
+        ThemePalettes {
+            base: ThemePalette::monochrome(),
+            light: None,
+        }
+    } else {
+        settings.colours.clone()
+    };
+    Themes::from_palettes(base, light, depth, is_ascii)
+}
+
+/// Fails if there is no terminal to draw on.
+fn require_terminal() -> Result<(), CommandFailure> {
+    let is_dumb = env::var("TERM").is_ok_and(|term| term == "dumb");
+    if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {
+        return Ok(());
+    }
+    Err(CommandFailure::usage(messages::NO_TERMINAL))
+}
+
+/// A callback for the recovery of a damaged list.
+type ReportRecovery = fn(&StoreNotifier, &Recovery);
+
+/// Returns the function that opens the list file and watches it for changes by other processes.
+fn store_opener(
+    file: PathBuf,
+    access: AccessMode,
+    report: ReportRecovery,
+    mut wrap: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
+) -> OpenStore {
+    OpenStore::new(move |notifier| {
+        let recovery_notifier = notifier.clone();
+        let store =
+            SqliteStore::open_with_access(&file, access, SystemClock::wall(), move |recovery| {
+                report(&recovery_notifier, recovery);
+            })?;
+        // Without a watch the list works; changes by other processes just show later.
+        let watch = store::watch(&file, move || notifier.notify_changed())
+            .map_err(|error| tracing::warn!(%error, "cannot watch the list for changes by other processes"))
+            .ok();
+        Ok(OpenedStore {
+            store: wrap(store),
+            watch: watch.map(|watch| Box::new(watch) as Box<dyn Send>),
+        })
+    })
+}
+
+/// Starts the log; a failure is ignored.
+fn start_log() {
+    let level = env::var(LOG_LEVEL_VARIABLE)
+        .ok()
+        .and_then(|level| strip_quotes(&level).parse().ok());
+    if let Ok(file) = cli::paths::log_file() {
+        log::start(&file, level.unwrap_or(tracing::Level::WARN)).unwrap_or_default();
+    }
+}
