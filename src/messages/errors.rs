@@ -267,13 +267,13 @@ impl fmt::Display for QueryProblem {
             Self::UnknownField(name) => {
                 let known = FilterField::ALL.map(|(_, known, _)| known);
                 let list = format!("; fields are {}; put text in quotes", known.join(", "));
-                let hint = did_you_mean_or(name, known, list);
+                let hint = did_you_mean_or(name, &known, list);
                 write!(f, "unknown field \"{name}\"{hint}")
             }
             Self::UnknownState(name) => {
                 let known: Vec<_> = StateWord::ALL.iter().map(|state| state.name()).collect();
                 let list = format!("; states are {}", known.join(", "));
-                let hint = did_you_mean_or(name, known, list);
+                let hint = did_you_mean_or(name, &known, list);
                 write!(f, "unknown state \"{name}\"{hint}")
             }
             Self::CodeNotANumber => {
