@@ -26,6 +26,7 @@ use kietop::{
         http::allowed_hosts::AllowedHosts,
         input_cache::InputCache,
         kie::{KieClient, RequestLimits, key::ApiKey},
+        limited_client::{LimitedClient, shared_limiter::SharedLimiter},
         log,
         notify::SystemNotifier,
         store::{self, Recovery, SqliteStore},
@@ -33,15 +34,15 @@ use kietop::{
     app::{
         notifications::NotificationSettings,
         palette::ThemePalette,
-        state::{AppSettings, State},
+        state::{ApiKeyStatus, AppSettings, ListLoading, State},
     },
     cli::{
         self,
         args::{GlobalArgs, SimulatorArgs, WaitArgs},
         failure::CommandFailure,
-        services,
+        services::{self, ApiClient},
         signals::Signals,
-        wait::WaitProgress,
+        wait::{ListSnapshot, WaitProgress},
     },
     config::{self, AsciiMode, Config, themes::ThemePalettes},
     domain::{
@@ -49,7 +50,7 @@ use kietop::{
         preview::PreviewMode, schedule::PollIntervals, task::TaskId,
     },
     messages::command_line as messages,
-    ports::{Clock, ListStore, RequestLimiter},
+    ports::{Clock, ListStore},
     runtime::{
         self, Themes,
         effects::{OpenStore, OpenedStore, Services, StoreNotifier},
@@ -74,9 +75,12 @@ pub(crate) async fn run_dashboard(global: &GlobalArgs) -> Result<i32, CommandFai
     let file = cli::paths::list_file(&config)?;
     start_log();
     let access = services::access_mode(global);
-    let limiter = services::shared_limiter(&config, access)?;
-    let client = Arc::new(services::api_client(&config, &limiter)?);
-    let key = services::api_key_status(&config)?;
+    let client = Arc::new(services::api_client(&config, access)?);
+    let api_key = if services::has_api_key(&config)? {
+        ApiKeyStatus::Configured
+    } else {
+        ApiKeyStatus::Missing
+    };
     let secrets = services::known_secrets(&config)?;
     let Config {
         profile, settings, ..
@@ -86,14 +90,14 @@ pub(crate) async fn run_dashboard(global: &GlobalArgs) -> Result<i32, CommandFai
         poll_intervals: settings.poll_intervals,
         retention: settings.retention,
         access,
-        api_key: key,
+        api_key,
         secrets,
         ..app_settings(&settings)?
     };
     let report: ReportRecovery =
         |notifier, recovery| notifier.report_recovery(recovery.to_string());
     let store = store_opener(file, access, report, |store| Box::new(store));
-    let services = build_services(client, SystemClock::start(), limiter, &settings, store)?;
+    let services = build_services(client, SystemClock::start(), &settings, store)?;
     run_screen(state, &settings, services).await
 }
 
@@ -110,8 +114,7 @@ pub(crate) async fn run_wait(args: &WaitArgs, global: &GlobalArgs) -> Result<i32
         |_, recovery| services::report_recovery(recovery),
         progress.filter_store(),
     );
-    let limiter = services::shared_limiter(&config, access)?;
-    let client = Arc::new(services::api_client(&config, &limiter)?);
+    let client = Arc::new(services::api_client(&config, access)?);
     let state = State::new(AppSettings {
         poll_intervals: config.settings.poll_intervals,
         retention: config.settings.retention,
@@ -121,13 +124,7 @@ pub(crate) async fn run_wait(args: &WaitArgs, global: &GlobalArgs) -> Result<i32
         notifications: NotificationSettings::default(),
         ..app_settings(&config.settings)?
     });
-    let services = build_services(
-        client,
-        SystemClock::start(),
-        limiter,
-        &config.settings,
-        store,
-    )?;
+    let services = build_services(client, SystemClock::start(), &config.settings, store)?;
     let mut signals = Signals::listen();
     let until = async {
         let timeout = async {
@@ -142,7 +139,7 @@ pub(crate) async fn run_wait(args: &WaitArgs, global: &GlobalArgs) -> Result<i32
         }
     };
     match headless::run_headless(state, services, until, |state, now| {
-        progress.report_progress(state, now)
+        progress.report_progress(&list_snapshot(state), now)
     })
     .await
     {
@@ -155,11 +152,24 @@ pub(crate) async fn run_wait(args: &WaitArgs, global: &GlobalArgs) -> Result<i32
     }
 }
 
+/// Returns what `wait` reports of the state.
+fn list_snapshot(state: &State) -> ListSnapshot<'_> {
+    ListSnapshot {
+        loading: match state.loading() {
+            ListLoading::Pending => None,
+            ListLoading::Failed(error) => Some(Err(error)),
+            ListLoading::Done => Some(Ok(())),
+        },
+        write_error: state.write_queue().error.as_ref(),
+        list: state.list(),
+        backoff: state.poll_queue().backoff(),
+    }
+}
+
 /// Builds the real services: API, list, files and browser.
 fn build_services(
-    client: Arc<KieClient>,
+    client: Arc<ApiClient>,
     clock: impl Clock + 'static,
-    limiter: Option<Arc<dyn RequestLimiter>>,
     settings: &config::UserSettings,
     open_store: OpenStore,
 ) -> Result<Services, CommandFailure> {
@@ -169,14 +179,13 @@ fn build_services(
     );
     let browser = Browser::new(
         settings.browser.clone(),
-        AllowedHosts::for_origin(client.origin()),
+        AllowedHosts::for_origin(client.client().origin()),
     );
     Ok(Services {
         clock: Arc::new(clock),
-        limiter,
         downloader: Arc::new(services::downloader(&client)),
         exporter: Arc::new(TaskExporter::new(
-            client.origin().clone(),
+            client.client().origin().clone(),
             settings.retention,
         )),
         clipboard: Arc::new(SystemClipboard::from_env()),
@@ -214,6 +223,7 @@ pub(crate) async fn run_demo(
     let key = ApiKey::parse("demo")
         .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
     let client = KieClient::new(origin, Some(key), RequestLimits::default());
+    let limiter = SharedLimiter::in_memory(SystemClock::since_boot);
     let clock = DemoClock::start(simulator.clock);
     let suggestions = simulator
         .on_demand_ids
@@ -230,12 +240,12 @@ pub(crate) async fn run_demo(
     let open_store = demo::store_opener(&simulator);
     // A demo keeps nothing; without this folder it has no comparison pages and no previews.
     let folder = cli::paths::create_temporary_folder()?;
-    let client = Arc::new(client);
+    let client = Arc::new(LimitedClient::new(client, Arc::new(limiter)));
     let inputs = InputCache::new(
         folder.join("inputs"),
         Arc::new(services::input_downloader(&client)),
     );
-    let services = build_services(client, clock, None, &settings, open_store)?;
+    let services = build_services(client, clock, &settings, open_store)?;
     let browser = Browser::new(settings.browser.clone(), AllowedHosts::PublicAndLoopback);
     let pages = ComparisonPages::new(folder.clone(), browser);
     let services = Services {

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no async, no terminal. Functions that depend on time take a
 //! [`time::Now`] or a [`time::Mono`].
 
+pub mod account_hash;
 pub mod api_origin;
 pub mod comparison;
 pub mod download;
@@ -15,6 +16,8 @@ pub mod limiter;
 pub mod link;
 pub mod list_change;
 pub mod path_text;
+pub mod poll_queue;
+pub mod poll_request;
 pub mod poll_result;
 pub mod preview;
 pub mod query;

@@ -19,7 +19,7 @@
 //! | [`domain`] | tasks, poll results, schedule, limiter, filters | I/O, clocks, terminals |
 //! | [`messages`] | the sentences that people read | where they are shown |
 //! | [`ports`] | traits for network, disk and desktop | HTTP, SQL |
-//! | [`app`] | key bindings, messages, effects, state, `update` | the ports, the screen |
+//! | [`app`] | key bindings, messages, effects, state, `update` | ports, screen, limits |
 //! | [`ui`] | drawing, glyphs, themes | the terminal crate, the network |
 //! | [`adapters`] | API client, list file, downloads, browser, log | the app, the screen |
 //! | [`simulator`] | a simulated kie.ai server | its clients |
@@ -40,7 +40,7 @@
 //! | a column of the list | `ui/list/row.rs`; to sort by it: `domain/query/order.rs` |
 //! | a field of the details | `ui/detail/info.rs`, `ui/detail/links.rs` |
 //! | a dialog | `ui/overlay/` with `app/state/` |
-//! | poll intervals, retries | [`domain::schedule`]; of the account: `app/update/backoff.rs` |
+//! | poll intervals, retries | [`domain::schedule`]; of the account: `domain/limiter.rs` |
 //! | retries of downloads | [`domain::download`] |
 //! | a column on disk | `adapters/store/schema.rs` (migration), `adapters/store/rows.rs` |
 //! | a family of tasks | [`domain::task::Family`], a decoder like `adapters/kie/luma_modify.rs` |
@@ -55,8 +55,8 @@
 //! - A task is checked by one request at a time. At most
 //!   [four](domain::schedule::MAX_IN_FLIGHT) requests are in flight and at most
 //!   [five](domain::schedule::MAX_PER_SECOND) start in a second, over all instances on one list:
-//!   they share a [limiter](domain::limiter::Limiter) in a file beside it. Without that file each
-//!   instance keeps its own limits.
+//!   they share a [limiter](domain::limiter::RequestLimiter) in a file beside it. Without that file
+//!   each instance keeps its own limits.
 //! - A failed check never changes a task's state, and a finished task never becomes unfinished
 //!   ([`domain::task::Task::merge`]).
 //! - Selection, first visible row and marks are kept by task id. An action applies to
@@ -106,7 +106,7 @@
 //!   task, and the others wait a little longer. A leader's lock would leave the list unchecked
 //!   while the leader is paused or offline.
 //! - **Retries and link renewals count in the limiter** like any check
-//!   (`adapters::file_limiter::limited_client`), and five requests are counted over
+//!   ([`adapters::limited_client`]), and five requests are counted over
 //!   [slightly more](domain::schedule::RATE_WINDOW) than a second, because evenly sent requests do
 //!   not arrive evenly.
 //! - **Offline, the network is tried at least once a minute.** After an hour of other errors, the

@@ -11,12 +11,13 @@ use std::{
 };
 
 use crate::domain::{
+    account_hash::AccountHash,
     comparison::{Comparison, VideoSource},
     download::{DownloadError, DownloadRequest, TransferProgress},
     id_extract::KnownSecrets,
-    limiter::{AccountHash, Broadcast, Denied, Permit, RequestOutcome},
     link::VideoUrl,
     list_change::StoreError,
+    poll_request::{Denied, PollRequest},
     poll_result::{PollError, PollResult},
     preview::PreviewError,
     response_notes::ResponseNotes,
@@ -29,6 +30,12 @@ use crate::domain::{
 /// A boxed future, so that the traits are dyn-compatible.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// The answer to a poll, with notes on the response.
+pub type PollAnswer = (PollResult, ResponseNotes);
+
+/// The start of a poll, then its answer.
+pub type PollStart<'a> = BoxFuture<'a, Result<BoxFuture<'a, PollAnswer>, Denied>>;
+
 /// The clocks.
 pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Now;
@@ -36,17 +43,12 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
 /// The API that reports the state of tasks.
 pub trait TaskApi: fmt::Debug + Send + Sync {
-    /// Requests the state of one task. Unusual parts of the response are recorded in `notes`.
+    /// Starts a request for the state of one task, and returns the future of its answer; or the
+    /// reason why no request may be sent now.
     ///
-    /// Changes nothing on the server and may be repeated. Ends within 20 s, and may be dropped at
-    /// any moment. The caller has a permit for one request; a second request is counted with
-    /// [`RequestLimiter::acquire_retry`].
-    fn poll<'a>(
-        &'a self,
-        task: &'a TaskId,
-        family: Family,
-        notes: &'a mut ResponseNotes,
-    ) -> BoxFuture<'a, PollResult>;
+    /// Changes nothing on the server and may be repeated. Both futures may be dropped at any
+    /// moment.
+    fn start_poll(&self, request: PollRequest) -> PollStart<'_>;
 
     /// Returns a hash of the current API key and server, to which a backoff applies. Fails if no
     /// request is possible. Ends within 10 s, and may be dropped at any moment.
@@ -65,25 +67,6 @@ pub trait TaskApi: fmt::Debug + Send + Sync {
 pub trait ListStore: fmt::Debug + Send {
     /// Carries out a request and returns the reply that belongs to it.
     fn handle(&mut self, request: &StoreRequest) -> Result<StoreReply, StoreError>;
-}
-
-/// Request limits shared with the other instances on the list. Each call blocks for a second at
-/// most.
-///
-/// If the shared state is unavailable, every permit is granted and only the caller's own limits
-/// apply.
-pub trait RequestLimiter: fmt::Debug + Send + Sync {
-    /// Acquires a permit to check a task with that account now, or returns why that is denied.
-    fn acquire(&self, task: &TaskId, account: AccountHash) -> Result<Permit, Denied>;
-
-    /// Counts a second request on the same permit, or returns how long it must wait.
-    fn acquire_retry(&self) -> Result<(), Duration>;
-
-    /// Releases a permit, and shares the outcome of its request.
-    fn release(&self, permit: &Permit, outcome: &RequestOutcome);
-
-    /// Informs the other instances about the account's state.
-    fn broadcast(&self, message: &Broadcast, account: AccountHash);
 }
 
 /// The browser, for videos. Blocking.
@@ -151,9 +134,9 @@ pub trait FrameReader: fmt::Debug + Send + Sync {
 
 /// The API that renews expired links to its files.
 pub trait LinkRenewer: fmt::Debug + Send + Sync {
-    /// Requests a new link to the same file, valid for 20 minutes, with a permit of its own.
+    /// Requests a new link to the same file, valid for 20 minutes.
     ///
-    /// Changes nothing on the server. Ends within 20 s, and may be dropped at any moment.
+    /// Changes nothing on the server. May be dropped at any moment.
     fn renew_link<'a>(
         &'a self,
         task: &'a TaskId,

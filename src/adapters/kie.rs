@@ -16,22 +16,20 @@ use self::{
     key::ApiKey,
     key_source::{CachedKey, KeySource},
 };
-use super::{
-    file_limiter::limited_client::{self, SharedLimiter},
-    http::{self, LazyClient, errors, headers, proxy::proxy_for},
-};
+use super::http::{self, LazyClient, errors, headers, proxy::proxy_for};
 use crate::{
     domain::{
+        account_hash::AccountHash,
         api_origin::ApiOrigin,
         id_extract::KnownSecrets,
-        limiter::{AccountHash, RequestOutcome},
         link::VideoUrl,
+        poll_request::PollRequest,
         poll_result::{PollError, PollResult},
         response_notes::ResponseNotes,
-        task::{Family, TaskId},
+        task::TaskId,
         text::CleanText,
     },
-    ports::{BoxFuture, LinkRenewer, TaskApi},
+    ports::{BoxFuture, LinkRenewer, PollStart, TaskApi},
 };
 
 pub mod envelope;
@@ -56,7 +54,7 @@ pub struct RequestLimits {
     pub connect_timeout: Duration,
     /// For the response headers, and for each pause within the body.
     pub read_timeout: Duration,
-    /// For the whole poll, its retry included.
+    /// For the whole request.
     pub total_timeout: Duration,
     /// How long an idle connection is kept. Short, because after a network change or a suspend an
     /// old connection no longer works.
@@ -90,7 +88,6 @@ pub struct KieClient {
     pooled: LazyClient,
     /// Makes a new connection for each request.
     unpooled: LazyClient,
-    limiter: SharedLimiter,
 }
 
 impl KieClient {
@@ -106,59 +103,43 @@ impl KieClient {
             limits,
             pooled: LazyClient::new(settings),
             unpooled: LazyClient::new(move || settings().pool_max_idle_per_host(0)),
-            limiter: None,
         }
-    }
-
-    /// Counts retries and link renewals in `limiter`. For the first request of a poll, the caller
-    /// has a permit.
-    #[must_use]
-    pub fn with_limiter(self, limiter: SharedLimiter) -> Self {
-        Self { limiter, ..self }
     }
 
     pub const fn origin(&self) -> &ApiOrigin {
         &self.origin
     }
 
-    /// Polls, and retries once on a new connection if the first was lost before any response: the
-    /// server may have closed an idle connection just as it was reused. A poll changes nothing on
-    /// the server, so it may be repeated; the retry counts in the limiter.
+    /// Requests a task's state, within [`RequestLimits::total_timeout`].
+    pub async fn poll(&self, request: &PollRequest, notes: &mut ResponseNotes) -> PollResult {
+        let poll = |key| async move { self.poll_with_key(&key, request, notes).await };
+        let poll = self.key.with(poll);
+        let result = time::timeout(self.limits.total_timeout, poll).await;
+        let result = result.unwrap_or(Err(PollError::TimedOut));
+        let task = &request.task;
+        result.inspect_err(|error| tracing::debug!(%task, ?error, "poll failed"))
+    }
+
     async fn poll_with_key(
         &self,
         key: &ApiKey,
-        task: &TaskId,
-        family: Family,
+        request: &PollRequest,
         notes: &mut ResponseNotes,
     ) -> PollResult {
-        let url = status_url(&self.origin, task, family);
-        let request = |client: &reqwest::Client| client.get(&url);
-        let response = match self.send(&self.pooled, request, key).await {
-            Err(PollError::ConnectionLost) => {
-                limited_client::wait_for_retry(&self.limiter).await;
-                self.send(&self.unpooled, request, key).await?
-            }
-            response => response?,
+        let client = if request.is_retry {
+            &self.unpooled
+        } else {
+            &self.pooled
         };
+        let url = status_url(&self.origin, &request.task, request.family);
+        let response = self.send(client, |client| client.get(url), key).await?;
+        notes.has_response = true;
         notes.date = headers::text(&response, header::DATE).and_then(headers::parse_date);
         let reply = self.read_reply(response, key).await?;
-        reply.interpret(task, family, notes)
+        reply.interpret(&request.task, request.family, notes)
     }
 
     /// Requests a new link to a result. The link is fetched by another client, without the key.
-    async fn renew_with_key(
-        &self,
-        key: &ApiKey,
-        task: &TaskId,
-        url: &VideoUrl,
-    ) -> Result<VideoUrl, PollError> {
-        let account = AccountHash::new(self.origin.as_str(), key.expose());
-        let permit = limited_client::wait_for_permit(&self.limiter, task, account).await?;
-        let link = self.request_link(key, url).await;
-        permit.release(RequestOutcome::from_result(&link)).await;
-        link
-    }
-
     async fn request_link(&self, key: &ApiKey, url: &VideoUrl) -> Result<VideoUrl, PollError> {
         let path = format!("{}{RENEWAL_PATH}", self.origin);
         let request =
@@ -247,19 +228,13 @@ impl KieClient {
 }
 
 impl TaskApi for KieClient {
-    fn poll<'a>(
-        &'a self,
-        task: &'a TaskId,
-        family: Family,
-        notes: &'a mut ResponseNotes,
-    ) -> BoxFuture<'a, PollResult> {
-        Box::pin(async move {
-            let poll = |key| async move { self.poll_with_key(&key, task, family, notes).await };
-            let poll = self.key.with(poll);
-            let result = time::timeout(self.limits.total_timeout, poll).await;
-            let result = result.unwrap_or(Err(PollError::TimedOut));
-            result.inspect_err(|error| tracing::debug!(%task, ?error, "poll failed"))
-        })
+    fn start_poll(&self, request: PollRequest) -> PollStart<'_> {
+        let answer: BoxFuture<'_, _> = Box::pin(async move {
+            let mut notes = ResponseNotes::default();
+            let result = self.poll(&request, &mut notes).await;
+            (result, notes)
+        });
+        Box::pin(future::ready(Ok(answer)))
     }
 
     fn account(&self) -> BoxFuture<'_, Result<AccountHash, PollError>> {
@@ -275,11 +250,11 @@ impl TaskApi for KieClient {
 impl LinkRenewer for KieClient {
     fn renew_link<'a>(
         &'a self,
-        task: &'a TaskId,
+        _: &'a TaskId,
         url: &'a VideoUrl,
     ) -> BoxFuture<'a, Result<VideoUrl, PollError>> {
         Box::pin(async move {
-            let renew = |key| async move { self.renew_with_key(&key, task, url).await };
+            let renew = |key| async move { self.request_link(&key, url).await };
             let renewal = self.key.with(renew);
             let result = time::timeout(self.limits.total_timeout, renewal).await;
             result.unwrap_or(Err(PollError::TimedOut))

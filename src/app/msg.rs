@@ -14,9 +14,9 @@ use crate::{
         comparison::Comparison,
         download::{DownloadError, DownloadId, DownloadRequest, TransferProgress},
         id_extract::KnownSecrets,
-        limiter::{Broadcast, Denied},
         link::VideoUrl,
         list_change::StoreError,
+        poll_request::{Denied, PollTrigger},
         poll_result::PollResult,
         preview::{CellArea, PreviewError, PreviewId, PreviewRequest},
         response_notes::ResponseNotes,
@@ -75,8 +75,9 @@ pub enum Msg {
         /// Anomalies and the server's clock.
         notes: ResponseNotes,
     },
-    /// No request was sent, because the limiter shared by all instances denied a permit. It does
-    /// not count as a check.
+    /// The API client sends the request; [`Msg::Polled`] follows.
+    PollStarted(PollAttempt),
+    /// No request was sent, because it was denied. It does not count as a check.
     PollDenied {
         task: TaskId,
         attempt: PollAttempt,
@@ -145,21 +146,21 @@ pub enum TerminalRequest {
 }
 
 /// A command for the effect runner. Each is answered by exactly one [`Msg`], except those without
-/// an answer: [`Broadcast`](Effect::Broadcast), [`StopDownload`](Effect::StopDownload),
+/// an answer: [`StopDownload`](Effect::StopDownload),
 /// [`StopPreview`](Effect::StopPreview), [`Redraw`](Effect::Redraw),
 /// [`Terminal`](Effect::Terminal) and [`Quit`](Effect::Quit).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Answered by [`Msg::StoreAnswered`], in the order of the requests.
     Store(StoreRequest),
-    /// Request a task's state; answered by [`Msg::Polled`], or by [`Msg::PollDenied`].
+    /// Request a task's state; answered by [`Msg::PollStarted`] and [`Msg::Polled`], or by
+    /// [`Msg::PollDenied`].
     Poll {
         task: TaskId,
         family: Family,
         attempt: PollAttempt,
+        trigger: PollTrigger,
     },
-    /// Send the account's state to the other instances on this list.
-    Broadcast(Broadcast),
     /// Copy to the clipboard; answered by [`Msg::Copied`].
     Copy(CopyPayload),
     /// Terminals do not answer.

@@ -10,7 +10,6 @@ mod marks;
 mod menu;
 mod message_line;
 mod overlay;
-mod poll_queue;
 mod preview;
 mod screen;
 mod settings;
@@ -33,7 +32,6 @@ pub use self::{
     menu::{Menu, MenuChoice, MenuItem},
     message_line::{MESSAGE_TIME, MessageLine, PastMessage, Severity, ShownMessage},
     overlay::{Confirm, LineDialog, LinePurpose, Overlay, ShownLinks, TextPage, VideoKind},
-    poll_queue::{AccountBackoff, PollQueue},
     preview::{PreviewStage, PreviewState, TaskPreview},
     screen::{DetailPage, MainScreen},
     settings::{ApiKeyStatus, AppSettings},
@@ -48,6 +46,7 @@ use crate::domain::{
     estimate::Estimate,
     link::VideoUrl,
     list_change::{JournalLine, StoreError},
+    poll_queue::PollQueue,
     preview::{CellArea, PreviewError, PreviewMode, PreviewRequest},
     query::{ListView, VisibleRows},
     raw_response::RawResponse,
@@ -458,8 +457,8 @@ impl State {
         };
         self.poll_queue.backoff().is_some()
             || self.message().is_some()
-            || self.list.counts().in_flight + self.poll_queue.orphan_count() > 0
-            || (!self.poll_queue.is_paused() && self.list.next_due().is_some())
+            || self.list.counts().in_flight > 0
+            || (!self.poll_queue.is_paused && self.list.next_due().is_some())
             || self.visible(usize::from(self.size.page)).any(is_running)
             || self.selected().is_some_and(is_running)
     }
@@ -469,7 +468,7 @@ impl State {
         if let Some(backoff) = self.poll_queue.backoff() {
             return Some(backoff.until.since(now.mono));
         }
-        if self.poll_queue.is_paused() {
+        if self.poll_queue.is_paused {
             return None;
         }
         self.list.next_due().map(|due| due.since(now.mono))

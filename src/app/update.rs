@@ -94,6 +94,9 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             attempt,
             denied,
         } => polling::poll_denied(state, &task, attempt, denied, now),
+        Msg::PollStarted(attempt) => {
+            state.poll_queue.count_start(attempt, now.mono);
+        }
         Msg::Copied { name, text, result } => {
             copy::copied(state, &name, text, result, now, &mut effects);
         }
@@ -146,10 +149,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         .list
         .in_flight()
         .next()
-        .map(|(since, _)| since.after(LOST_AFTER))
-        .into_iter()
-        .chain(state.poll_queue.next_lost())
-        .min();
+        .map(|(since, _)| since.after(LOST_AFTER));
     let message_end = state.message().map(|message| message.until);
     [
         polling::next_start(state, now),
@@ -200,8 +200,6 @@ fn next_tick(step: Duration, now: Now) -> Mono {
 fn run_periodic(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     messages::advance_messages(state, now);
     polling::expire_lost(state, now, effects);
-    // Before new polls start: other instances must not deny the retry that the user asked for.
-    effects.extend(state.poll_queue.take_broadcast().map(Effect::Broadcast));
     polling::start_due(state, now, effects);
     backoff::drop_idle_backoff(state, now);
     store::retry_writes(state, now, effects);

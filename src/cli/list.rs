@@ -220,16 +220,8 @@ async fn refresh_tasks(
         return Ok(None);
     }
     let config = services::load_config(global)?;
-    let limiter = services::shared_limiter(&config, services::access_mode(global))?;
-    let (client, clock) = (
-        services::api_client(&config, &limiter)?,
-        SystemClock::start(),
-    );
-    let deps = refresh::RefreshDeps {
-        api: &client,
-        clock: &clock,
-        limiter,
-    };
+    let client = services::api_client(&config, services::access_mode(global))?;
+    let clock = SystemClock::start();
     let mut signals = Signals::listen();
     let mut sink = ListAnswerSink {
         checks_before: tasks
@@ -243,7 +235,7 @@ async fn refresh_tasks(
         counts: CheckCounts::default(),
         error: None,
     };
-    let result = refresh::refresh_once(requested, deps, signals.next(), &mut sink).await;
+    let result = refresh::refresh_once(requested, &client, &clock, signals.next(), &mut sink).await;
     let (counts, error) = (sink.counts, sink.error);
     if !global.read_only {
         *tasks = store.load()?;

@@ -1,36 +1,24 @@
-//! A single check of some tasks, within the same limits as the dashboard.
+//! A single check of some tasks, with the queue and the limits of the dashboard.
 
 use std::{
-    collections::VecDeque,
     future::{self, Future},
     ops::ControlFlow,
     pin::pin,
     time::Duration,
 };
 
-use crate::{
-    adapters::file_limiter::limited_client::{self, MIN_WAIT, PermitGuard, SharedLimiter},
-    app::state::PollQueue,
-    domain::{
-        limiter::{AccountHash, Broadcast, Denied, DenyReason, Permit, RequestOutcome},
-        poll_result::{ErrorScope, PollError, PollResult},
-        response_notes::ResponseNotes,
-        schedule::{Jitter, PollIntervals},
-        task::{Family, TaskId},
-        time::Mono,
-    },
-    ports::{Clock, RequestLimiter, TaskApi},
-};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-/// The API, the clock and the limiter of a refresh.
-#[derive(Debug)]
-pub struct RefreshDeps<'a> {
-    pub api: &'a dyn TaskApi,
-    pub clock: &'a dyn Clock,
-    /// Shared by all processes on the list; `None` if only the limits of this process apply.
-    pub limiter: SharedLimiter,
-}
+use crate::{
+    domain::{
+        poll_queue::PollQueue,
+        poll_request::{DenyReason, PollRequest, PollTrigger},
+        poll_result::{ErrorScope, PollError, PollResult},
+        schedule::{Jitter, PollIntervals},
+        task::{Family, TaskId},
+    },
+    ports::{Clock, TaskApi},
+};
 
 /// The receiver of answers.
 pub trait AnswerSink {
@@ -58,76 +46,75 @@ const ANSWER_GRACE: Duration = Duration::from_millis(100);
 
 /// Checks each task once, within the limits of all processes on the list.
 ///
-/// Each answer is applied as it arrives, before another process may check the task again. After an
-/// account-wide error, also a recent one of another process with the same key, no request is
-/// started, and those in flight are awaited. A backoff that is not a rate limit is tried once,
-/// because the user asked for it. A signal, which resolves `interrupted`, ends the refresh with the
-/// answers that have arrived.
+/// Each answer is applied as it arrives. After an account-wide error, also a recent one of another
+/// process with the same key, no request is started, and those in flight are awaited. A backoff
+/// that is not a rate limit is tried once, because the user asked for it. A signal, which resolves
+/// `interrupted`, ends the refresh with the answers that have arrived.
 pub async fn refresh_once(
     tasks: Vec<(TaskId, Family)>,
-    deps: RefreshDeps<'_>,
+    api: &dyn TaskApi,
+    clock: &dyn Clock,
     interrupted: impl Future<Output = i32>,
     sink: &mut impl AnswerSink,
 ) -> Result<(), RefreshStopped> {
-    let RefreshDeps {
-        api,
-        clock,
-        limiter,
-    } = deps;
     let mut interrupted = pin!(interrupted);
-    let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(0));
-    let mut waiting: VecDeque<_> = tasks.into();
+    let mut queue = PollQueue::new(PollIntervals::default(), Jitter::seeded(0));
+    for (task, _) in &tasks {
+        queue.request(task.clone());
+    }
     let mut in_flight = FuturesUnordered::new();
-    // Before this time no permit is available for the first waiting task.
-    let mut not_before = Mono::default();
     let mut stopped = None;
     let signal = loop {
-        if stopped.is_some() {
-            waiting.clear();
-        }
         let now = clock.now().mono;
-        let next_start = (!waiting.is_empty())
-            .then(|| polls.next_slot_at(in_flight.len(), now))
-            .flatten()
-            .map(|slot| slot.max(not_before));
+        let next_start = match stopped {
+            None if !queue.requested().is_empty() => queue.next_start(now),
+            None | Some(_) => None,
+        };
         if next_start.is_some_and(|at| at <= now)
-            && let Some((id, family)) = waiting.pop_front()
+            && let Some(task) = queue.take_requested()
         {
-            if sink.is_answered_elsewhere(&id) {
+            if sink.is_answered_elsewhere(&task) {
                 continue;
             }
+            let request = PollRequest {
+                family: family_of(&tasks, &task),
+                task: task.clone(),
+                trigger: PollTrigger::Manual,
+                is_retry: false,
+            };
             // The key may come from a command that hangs.
-            let acquired = tokio::select! {
+            let started = tokio::select! {
                 biased;
                 signal = &mut interrupted => break signal,
-                acquired = acquire(api, &limiter, &id) => acquired,
+                started = api.start_poll(request) => started,
             };
-            match acquired {
-                Ok(permit) => {
-                    polls.start(now);
-                    in_flight.push(async move {
-                        // A single check reports no unusual answers.
-                        let mut notes = ResponseNotes::default();
-                        (api.poll(&id, family, &mut notes).await, id, permit)
-                    });
-                }
-                Err(PermitDenied::AccountError(error)) => {
-                    stopped = Some(RefreshStopped::AccountError(error));
-                }
-                Err(PermitDenied::TaskBusy(wait)) => {
-                    // Other tasks go first.
-                    let wait = if waiting.is_empty() { wait } else { MIN_WAIT };
-                    waiting.push_back((id, family));
-                    not_before = now.after(wait.max(MIN_WAIT));
-                }
-                Err(PermitDenied::LimitReached(wait)) => {
-                    waiting.push_front((id, family));
-                    not_before = now.after(wait.max(MIN_WAIT));
-                }
+            match started {
+                Ok(answer) => in_flight.push(async move {
+                    // A single check reports no unusual answers.
+                    let (result, _notes) = answer.await;
+                    (task, result)
+                }),
+                Err(denied) => match denied.reason {
+                    // The answer of the request that probes the account decides.
+                    DenyReason::AccountBackoff(error) if in_flight.is_empty() => {
+                        stopped = Some(RefreshStopped::AccountError(error));
+                    }
+                    DenyReason::LimitReached | DenyReason::AccountBackoff(_) => {
+                        queue.requeue_first(task);
+                        queue.defer(denied.wait, now);
+                    }
+                    DenyReason::JustChecked | DenyReason::TaskBusy => {
+                        // Other tasks go first.
+                        let is_last = queue.requested().is_empty();
+                        let wait = if is_last { denied.wait } else { Duration::ZERO };
+                        queue.request(task);
+                        queue.defer(wait, now);
+                    }
+                },
             }
             continue;
         }
-        if waiting.is_empty() && in_flight.is_empty() {
+        if next_start.is_none() && in_flight.is_empty() {
             return stopped.map_or(Ok(()), Err);
         }
         let wait = async {
@@ -140,8 +127,9 @@ pub async fn refresh_once(
             // A signal that arrives together with the last answer counts.
             biased;
             signal = &mut interrupted => break signal,
-            Some(answer) = in_flight.next() => {
-                if let Err(reason) = deliver(answer, sink).await {
+            Some((task, answer)) = in_flight.next() => {
+                queue.end_deferral();
+                if let Err(reason) = deliver(task, answer, sink) {
                     stopped = stopped.or(Some(reason));
                 }
             },
@@ -149,9 +137,9 @@ pub async fn refresh_once(
         }
     };
     let rest = async {
-        while let Some(answer) = in_flight.next().await {
+        while let Some((task, answer)) = in_flight.next().await {
             // The signal stays the reason.
-            deliver(answer, sink).await.unwrap_or_default();
+            deliver(task, answer, sink).unwrap_or_default();
         }
     };
     tokio::time::timeout(ANSWER_GRACE, rest)
@@ -160,78 +148,44 @@ pub async fn refresh_once(
     Err(RefreshStopped::Signal(signal))
 }
 
-/// Applies an answer and releases its permit; fails with the reason to stop the refresh.
-async fn deliver(
-    (answer, id, permit): (PollResult, TaskId, PermitGuard),
+fn family_of(tasks: &[(TaskId, Family)], task: &TaskId) -> Family {
+    let found = tasks.iter().find(|(id, _)| id == task);
+    found.map(|(_, family)| *family).unwrap_or_default()
+}
+
+/// Applies an answer; fails with the reason to stop the refresh.
+fn deliver(
+    task: TaskId,
+    answer: PollResult,
     sink: &mut impl AnswerSink,
 ) -> Result<(), RefreshStopped> {
-    let outcome = RequestOutcome::from_result(&answer);
-    let result = match answer {
+    match answer {
         Err(error) if error.scope() == ErrorScope::Account => {
             Err(RefreshStopped::AccountError(error))
         }
-        answer => match sink.accept(id, answer) {
+        answer => match sink.accept(task, answer) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(RefreshStopped::SinkFailed),
         },
-    };
-    permit.release(outcome).await;
-    result
-}
-
-/// The reason why no permit was acquired, with the time to wait.
-enum PermitDenied {
-    AccountError(PollError),
-    /// Another process checks this task.
-    TaskBusy(Duration),
-    LimitReached(Duration),
-}
-
-/// Acquires a permit on a blocking thread.
-async fn acquire(
-    api: &dyn TaskApi,
-    limiter: &SharedLimiter,
-    task: &TaskId,
-) -> Result<PermitGuard, PermitDenied> {
-    let account = api.account().await.map_err(PermitDenied::AccountError)?;
-    let task = task.clone();
-    let acquired = limited_client::acquire_with(limiter, move |limiter| {
-        acquire_or_probe(limiter, &task, account)
-    })
-    .await;
-    acquired.map_err(|Denied { reason, wait }| match reason {
-        DenyReason::AccountBackoff { error, .. } => PermitDenied::AccountError(error),
-        DenyReason::TaskBusy => PermitDenied::TaskBusy(wait),
-        DenyReason::LimitReached => PermitDenied::LimitReached(wait),
-    })
-}
-
-/// Acquires a permit; a backoff that is not a rate limit is lifted, because the user asked for the
-/// check.
-fn acquire_or_probe(
-    limiter: &dyn RequestLimiter,
-    task: &TaskId,
-    account: AccountHash,
-) -> Result<Permit, Denied> {
-    match limiter.acquire(task, account) {
-        Err(Denied {
-            reason: DenyReason::AccountBackoff { error, .. },
-            ..
-        }) if !error.is_rate_limit() => {
-            limiter.broadcast(&Broadcast::RetryNow, account);
-            limiter.acquire(task, account)
-        }
-        result => result,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use jiff::Timestamp;
     use tokio::time::{self, Instant};
 
     use super::*;
-    use crate::{domain::time::Now, ports::BoxFuture};
+    use crate::{
+        domain::{
+            poll_request::Denied,
+            response_notes::ResponseNotes,
+            time::{Mono, Now},
+        },
+        ports::{BoxFuture, PollStart},
+    };
 
     #[derive(Debug)]
     struct PausedClock(Instant);
@@ -245,31 +199,28 @@ mod tests {
         }
     }
 
-    /// An API that answers a task after as many milliseconds as its id says, and returns the
-    /// account after `key_delay`.
+    /// An API that starts four polls, each after `key_delay`, and answers a task after as many
+    /// milliseconds as its id says.
     #[derive(Debug)]
     struct SlowApi {
         key_delay: Duration,
+        started: AtomicUsize,
     }
 
     impl TaskApi for SlowApi {
-        fn poll<'a>(
-            &'a self,
-            task: &'a TaskId,
-            _: Family,
-            _: &'a mut ResponseNotes,
-        ) -> BoxFuture<'a, PollResult> {
-            let millis = task.as_str().parse().unwrap();
+        fn start_poll(&self, request: PollRequest) -> PollStart<'_> {
             Box::pin(async move {
-                time::sleep(Duration::from_millis(millis)).await;
-                Err(PollError::NotFound)
-            })
-        }
-
-        fn account(&self) -> BoxFuture<'_, Result<AccountHash, PollError>> {
-            Box::pin(async {
                 time::sleep(self.key_delay).await;
-                Ok(AccountHash::default())
+                if self.started.fetch_add(1, Ordering::Relaxed) >= 4 {
+                    let (reason, wait) = (DenyReason::LimitReached, self.key_delay);
+                    return Err(Denied { reason, wait });
+                }
+                let millis = request.task.as_str().parse().unwrap();
+                let answer: BoxFuture<'_, _> = Box::pin(async move {
+                    time::sleep(Duration::from_millis(millis)).await;
+                    (Err(PollError::NotFound), ResponseNotes::default())
+                });
+                Ok(answer)
             })
         }
     }
@@ -293,18 +244,15 @@ mod tests {
     async fn interrupted(millis: &[&str], key_delay: Duration) -> (Vec<String>, Duration) {
         let start = Instant::now();
         let task = |id: &&str| (TaskId::parse(id).unwrap(), Family::LumaModify);
-        let (api, clock) = (SlowApi { key_delay }, PausedClock(start));
-        let deps = RefreshDeps {
-            api: &api,
-            clock: &clock,
-            limiter: None,
-        };
+        let started = AtomicUsize::new(0);
+        let (api, clock) = (SlowApi { key_delay, started }, PausedClock(start));
         let signal = async {
             time::sleep(Duration::from_secs(1)).await;
             15
         };
         let mut sink = RecordingSink::default();
-        let result = refresh_once(millis.iter().map(task).collect(), deps, signal, &mut sink).await;
+        let tasks = millis.iter().map(task).collect();
+        let result = refresh_once(tasks, &api, &clock, signal, &mut sink).await;
         assert_eq!(result, Err(RefreshStopped::Signal(15)));
         (sink.0, start.elapsed())
     }

@@ -42,8 +42,10 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
     let mut store = services::open_list(global)?;
     let config = services::load_config(global)?;
     let folder = target_folder(args, &config.settings)?;
-    let limiter = services::shared_limiter(&config, services::access_mode(global))?;
-    let client = Arc::new(services::api_client(&config, &limiter)?);
+    let client = Arc::new(services::api_client(
+        &config,
+        services::access_mode(global),
+    )?);
     let downloader = services::downloader(&client);
     let retention = config.settings.retention;
     let mut failures = 0;

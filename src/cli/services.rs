@@ -19,7 +19,6 @@ use crate::{
         desktop::SystemClock,
         download::{self, HttpDownloader},
         environment,
-        file_limiter::{FileLimiter, limited_client::SharedLimiter},
         http::{allowed_hosts::AllowedHosts, proxy},
         input_cache,
         kie::{
@@ -27,9 +26,9 @@ use crate::{
             key::{ApiKey, KeyError},
             key_source::KeySource,
         },
+        limited_client::{LimitedClient, shared_limiter::SharedLimiter},
         store::{self, Recovery, SqliteStore},
     },
-    app::state::ApiKeyStatus,
     config::{Config, Overrides},
     domain::{id_extract::KnownSecrets, list_change::AccessMode, path_text::strip_quotes},
     messages::command_line as messages,
@@ -120,20 +119,6 @@ pub const fn access_mode(global: &GlobalArgs) -> AccessMode {
     }
 }
 
-/// Returns the limiter that all processes on the list share; `None` if no file may be created, so
-/// that only the limits of this process apply.
-pub fn shared_limiter(
-    config: &Config,
-    access: AccessMode,
-) -> Result<SharedLimiter, CommandFailure> {
-    if access == AccessMode::ReadOnly {
-        return Ok(None);
-    }
-    let list = paths::list_file(config)?;
-    let limiter = FileLimiter::for_list(list, SystemClock::since_boot);
-    Ok(Some(Arc::new(limiter)))
-}
-
 /// Returns the key, if it is known without running a command: it must never be added as an id.
 pub fn known_secrets(config: &Config) -> Result<KnownSecrets, CommandFailure> {
     let key = key_source(config)?.read_without_command();
@@ -149,44 +134,50 @@ fn key_source(config: &Config) -> Result<KeySource, CommandFailure> {
     })
 }
 
-/// Returns the API client, whose requests count in the limiter. A stored key is read at the first
-/// request.
-pub fn api_client(config: &Config, limiter: &SharedLimiter) -> Result<KieClient, CommandFailure> {
+/// The API client of all commands.
+pub type ApiClient = LimitedClient<KieClient>;
+
+/// Returns the API client. Its limits are shared by all processes on the list; if no file may be
+/// created, only those of this process apply. A stored key is read at the first request.
+pub fn api_client(config: &Config, access: AccessMode) -> Result<ApiClient, CommandFailure> {
     // An API on this machine is reached without a proxy.
     if !config.origin.is_loopback() {
         proxy::check_environment().map_err(|error| CommandFailure::usage(format!("{error}.")))?;
     }
+    let limiter = match access {
+        AccessMode::ReadOnly => SharedLimiter::in_memory(SystemClock::since_boot),
+        AccessMode::Full => {
+            SharedLimiter::for_list(paths::list_file(config)?, SystemClock::since_boot)
+        }
+    };
     let key = key_source(config)?;
     let client = KieClient::new(config.origin.clone(), key, RequestLimits::default());
-    Ok(client.with_limiter(limiter.clone()))
+    Ok(LimitedClient::new(client, Arc::new(limiter)))
 }
 
-/// Returns whether there is a key, without reading a stored one.
-pub fn api_key_status(config: &Config) -> Result<ApiKeyStatus, CommandFailure> {
-    Ok(match key_source(config)? {
-        KeySource::None => ApiKeyStatus::Missing,
-        KeySource::Given(_) | KeySource::Stored(_) => ApiKeyStatus::Configured,
-    })
+/// Reports whether there is a key, without reading a stored one.
+pub fn has_api_key(config: &Config) -> Result<bool, CommandFailure> {
+    Ok(!matches!(key_source(config)?, KeySource::None))
 }
 
 /// Returns the downloader of results: from public addresses, and from loopback if the API is there.
-pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
+pub fn downloader(client: &Arc<ApiClient>) -> HttpDownloader {
     HttpDownloader::new(
-        AllowedHosts::for_origin(client.origin()),
+        AllowedHosts::for_origin(client.client().origin()),
         Arc::clone(client) as _,
         download::DownloadLimits::default(),
     )
 }
 
 /// Returns the downloader of inputs for previews, with a lower size limit and fewer attempts.
-pub fn input_downloader(client: &Arc<KieClient>) -> HttpDownloader {
+pub fn input_downloader(client: &Arc<ApiClient>) -> HttpDownloader {
     let limits = download::DownloadLimits {
         max_file_len: input_cache::MAX_INPUT_LEN,
         max_attempts: 2,
         ..download::DownloadLimits::default()
     };
     HttpDownloader::new(
-        AllowedHosts::for_origin(client.origin()),
+        AllowedHosts::for_origin(client.client().origin()),
         Arc::clone(client) as _,
         limits,
     )

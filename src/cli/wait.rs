@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     adapters::{desktop::SystemClock, export::json, store::SqliteStore},
-    app::state::{ListLoading, State},
     domain::{
         list_change::StoreError,
+        poll_queue::AccountBackoff,
         poll_result::PollError,
         saved_session::SavedSession,
         schedule::PollState,
@@ -27,10 +27,21 @@ use crate::{
         task::{TaskId, TaskState},
         time::Now,
         watched_task::WatchedTask,
+        watchlist::Watchlist,
     },
     messages::{command_line as messages, format, message_line},
     ports::{Clock as _, ListStore},
 };
+
+/// The state of the list that a wait reports.
+#[derive(Debug)]
+pub struct ListSnapshot<'a> {
+    /// Whether the list is loaded; `None` while it is being read.
+    pub loading: Option<Result<(), &'a StoreError>>,
+    pub write_error: Option<&'a StoreError>,
+    pub list: &'a Watchlist,
+    pub backoff: Option<&'a AccountBackoff>,
+}
 
 /// The tasks waited for, and those reported.
 #[derive(Debug)]
@@ -94,24 +105,24 @@ impl WaitProgress {
     /// Reports finished tasks; breaks when all have finished or none can be checked any more.
     pub fn report_progress(
         &mut self,
-        state: &State,
+        snapshot: &ListSnapshot<'_>,
         now: Now,
     ) -> ControlFlow<Result<i32, CommandFailure>> {
-        match state.loading() {
-            ListLoading::Pending => return ControlFlow::Continue(()),
-            ListLoading::Failed(error) => {
+        match snapshot.loading {
+            None => return ControlFlow::Continue(()),
+            Some(Err(error)) => {
                 return ControlFlow::Break(Err(error.clone().into()));
             }
-            ListLoading::Done => {}
+            Some(Ok(())) => {}
         }
-        self.report_unsaved(state.write_queue().error.as_ref());
+        self.report_unsaved(snapshot.write_error);
         let tasks = self
             .tasks
-            .get_or_insert_with(|| unfinished_ids(state))
+            .get_or_insert_with(|| unfinished_ids(snapshot.list))
             .clone();
         let mut all_finished = true;
         for id in &tasks {
-            match state.list().get(id) {
+            match snapshot.list.get(id) {
                 Some(watched) if !is_finished(watched) => all_finished = false,
                 Some(watched) if !self.reported.contains(id) => {
                     if let Err(failure) = self.report_finished(watched) {
@@ -133,18 +144,18 @@ impl WaitProgress {
             };
             return ControlFlow::Break(Ok(code));
         }
-        if let Some(failure) = key_failure(state) {
+        if let Some(failure) = key_failure(snapshot.backoff) {
             return ControlFlow::Break(Err(failure));
         }
-        self.report_blocks(state, &tasks, now);
+        self.report_blocks(snapshot, &tasks, now);
         ControlFlow::Continue(())
     }
 
     /// Reports when checks become blocked, and when they work again.
-    fn report_blocks(&mut self, state: &State, tasks: &[TaskId], now: Now) {
-        let unfinished = tasks.iter().filter_map(|id| state.list().get(id));
+    fn report_blocks(&mut self, snapshot: &ListSnapshot<'_>, tasks: &[TaskId], now: Now) {
+        let unfinished = tasks.iter().filter_map(|id| snapshot.list.get(id));
         let unfinished = unfinished.filter(|watched| !is_finished(watched));
-        let reason = BlockReason::find(state, unfinished, self.started_at, now);
+        let reason = BlockReason::find(snapshot.backoff, unfinished, self.started_at, now);
         if let Some(line) = self.block_tracker.update(reason, now.wall) {
             output::report(&line);
         }
@@ -191,8 +202,8 @@ impl WaitProgress {
 }
 
 /// Returns a failure if the key is missing or was refused, to this or another process on the list.
-fn key_failure(state: &State) -> Option<CommandFailure> {
-    let backoff = state.poll_queue().backoff()?;
+fn key_failure(backoff: Option<&AccountBackoff>) -> Option<CommandFailure> {
+    let backoff = backoff?;
     if !matches!(backoff.error, PollError::NoKey | PollError::Unauthorized(_)) {
         return None;
     }
@@ -207,8 +218,8 @@ fn key_failure(state: &State) -> Option<CommandFailure> {
 }
 
 /// Returns the unfinished tasks, oldest first.
-fn unfinished_ids(state: &State) -> Vec<TaskId> {
-    let tasks = state.list().iter().filter(|watched| !is_finished(watched));
+fn unfinished_ids(list: &Watchlist) -> Vec<TaskId> {
+    let tasks = list.iter().filter(|watched| !is_finished(watched));
     let mut tasks: Vec<_> = tasks.collect();
     tasks.sort_by_key(|watched| (watched.started_at(), watched.id().clone()));
     tasks

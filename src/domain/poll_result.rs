@@ -151,6 +151,11 @@ impl PollError {
         }
     }
 
+    /// Reports whether the server answered, with an error of the task itself.
+    pub const fn is_answer(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Rejected { .. })
+    }
+
     /// Reports whether no request was sent: another instance, or the next start, may have a key.
     pub const fn is_local(&self) -> bool {
         matches!(self, Self::NoKey | Self::KeyUnreadable(_))

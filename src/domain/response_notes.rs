@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use strum::VariantArray as _;
 
 use super::{
+    poll_request::Backoff,
     poll_result::{PollError, PollResult},
     task::TaskState,
     text::CleanText,
@@ -42,6 +43,10 @@ impl Anomaly {
 pub struct ResponseNotes {
     /// The server's clock, in whole seconds.
     pub date: Option<Timestamp>,
+    /// Whether a response began, even if it broke off.
+    pub has_response: bool,
+    /// The account's backoff after the answer.
+    pub backoff: Option<Backoff>,
     /// Anything unusual that the result does not show.
     pub anomalies: Vec<Anomaly>,
     /// The start of an unusual answer, without the key.

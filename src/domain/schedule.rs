@@ -55,13 +55,6 @@ const FAILURES_PER_HOUR: u32 = 120;
 /// The longest wait after an hour of failures.
 const MAX_LONG_BACKOFF: Duration = Duration::from_mins(10);
 
-/// The number of tasks failing within [`FAILURE_WINDOW`], or of failures in a row of several, that
-/// counts as a failure of the whole server.
-pub const FAILURE_THRESHOLD: u32 = 5;
-
-/// The time within which failing tasks are counted.
-pub const FAILURE_WINDOW: Duration = Duration::from_secs(10);
-
 /// A gap between two ticks that means that the machine slept or the program was stopped.
 pub const SUSPEND_GAP: Duration = Duration::from_secs(30);
 

@@ -7,9 +7,6 @@ use crate::domain::time::format_age;
 /// The reason why an action on tasks has nothing to do.
 pub const NO_TASK_SELECTED: &str = "no task is selected";
 
-/// The reason for a long rate limit, as the start of a sentence without a full stop.
-pub const KEY_LIMIT_REACHED: &str = "the key's limit may be reached (hourly, daily or total)";
-
 /// Returns the reason why the result links of some tasks cannot be copied.
 pub const fn no_result_link(tasks: usize) -> &'static str {
     match tasks {

@@ -1,22 +1,42 @@
 //! Failed checks, downloads, previews and other errors of the domain, with the next step.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::domain::{
     download::DownloadError,
     list_change::StoreError,
     path_text::PathError,
+    poll_queue::AccountBackoff,
     poll_result::PollError,
     preview::PreviewError,
     query::{FilterField, MAX_QUERY_LEN, QueryProblem, StateWord},
     response_notes::Anomaly,
     suggest::closest_match,
+    time::Mono,
 };
+
+/// How long a rate limit must have lasted before the key's own limit is suspected.
+const KEY_LIMIT_AGE: Duration = Duration::from_hours(1);
 
 /// Returns `; did you mean "…"?` to append to an error about a name, or an empty string.
 pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     closest_match(written, known)
         .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+}
+
+impl AccountBackoff {
+    /// Returns the reason as the start of a sentence, without a full stop.
+    ///
+    /// A key has hourly, daily and total limits, and the server may report each of them as a rate
+    /// limit: one that has lasted for an hour is probably such a limit.
+    pub fn message(&self, now: Mono) -> Cow<'static, str> {
+        let is_long = now.since(self.streak_began) >= KEY_LIMIT_AGE;
+        if is_long && matches!(self.error, PollError::RateLimited { code: 429, .. }) {
+            "the key's limit may be reached (hourly, daily or total)".into()
+        } else {
+            self.error.message().into()
+        }
+    }
 }
 
 impl PollError {

@@ -1,9 +1,8 @@
 //! Runs effects and answers each with one message: the only place where the core meets the ports.
 //!
-//! Polls run as tasks with a deadline and a permit (`limiter`); the list has its own thread
-//! (`store`); the browser is started on the blocking pool. After a panic the response is an error.
+//! Polls run as tasks with a deadline; the list has its own thread (`store`); the browser is
+//! started on the blocking pool. After a panic the response is an error.
 
-mod limiter;
 mod responses;
 mod store;
 
@@ -18,12 +17,12 @@ use std::{
 use futures_util::FutureExt as _;
 use tokio::{
     sync::{mpsc, oneshot},
-    task, time,
+    task::{self, JoinSet},
+    time,
 };
 
 pub use self::store::{OpenStore, OpenedStore, StoreNotifier};
 use self::{
-    limiter::LimiterHandle,
     responses::{send_blocking, send_response},
     store::StoreHandle,
 };
@@ -38,17 +37,17 @@ use crate::{
         comparison::Comparison,
         download::{DownloadError, DownloadId, DownloadRequest},
         id_extract::KnownSecrets,
-        limiter::RequestOutcome,
         link::VideoUrl,
-        poll_result::{PollError, PollResult},
+        poll_request::{PollRequest, PollTrigger},
+        poll_result::PollError,
         response_notes::ResponseNotes,
         schedule::PollAttempt,
         task::{Family, TaskId},
     },
     messages::crashes,
     ports::{
-        BoxFuture, Clipboard, Clock, ComparisonViewer, Downloader, Exporter, FrameReader,
-        InputProvider, Notifier, RequestLimiter, TaskApi, VideoOpener,
+        Clipboard, Clock, ComparisonViewer, Downloader, Exporter, FrameReader, InputProvider,
+        Notifier, TaskApi, VideoOpener,
     },
 };
 
@@ -67,8 +66,6 @@ const QUEUE_SIZE: usize = 256;
 pub struct Services {
     pub clock: Arc<dyn Clock>,
     pub api: Arc<dyn TaskApi>,
-    /// `None` if no other instance can send requests.
-    pub limiter: Option<Arc<dyn RequestLimiter>>,
     pub opener: Arc<dyn VideoOpener>,
     pub comparison_viewer: Arc<dyn ComparisonViewer>,
     pub frame_reader: Arc<dyn FrameReader>,
@@ -83,7 +80,7 @@ pub struct Services {
 #[derive(Debug)]
 pub(super) struct EffectRunner {
     api: Arc<dyn TaskApi>,
-    limiter: LimiterHandle,
+    polls: JoinSet<()>,
     opener: Arc<dyn VideoOpener>,
     comparison_viewer: Arc<dyn ComparisonViewer>,
     frame_reader: Arc<dyn FrameReader>,
@@ -109,7 +106,7 @@ impl EffectRunner {
         (
             Self {
                 api: services.api,
-                limiter: LimiterHandle::start(services.limiter),
+                polls: JoinSet::new(),
                 opener: services.opener,
                 comparison_viewer: services.comparison_viewer,
                 frame_reader: services.frame_reader,
@@ -141,8 +138,8 @@ impl EffectRunner {
                 task,
                 family,
                 attempt,
-            } => self.poll(task, family, attempt),
-            Effect::Broadcast(broadcast) => self.limiter.broadcast(broadcast),
+                trigger,
+            } => self.poll(task, family, attempt, trigger),
             Effect::Open { task, url, file } => self.open(task, url, file),
             Effect::ShowComparison(comparison) => self.show_comparison(comparison),
             Effect::RenderPreview(request) => self.preview_maker.start(
@@ -162,47 +159,57 @@ impl EffectRunner {
         }
     }
 
-    /// Completes pending writes and releases all permits, within [`SHUTDOWN_TIMEOUT`]. Downloads
-    /// stop; their partial files are kept.
+    /// Completes pending writes within [`SHUTDOWN_TIMEOUT`]. Polls and downloads stop; partial
+    /// files are kept.
     pub(super) async fn close(mut self) {
         self.download_stops.clear();
         self.preview_maker.close();
         let closed = self.store.close();
-        let released = self.limiter.close();
-        // A receive error means that the thread has ended; a timeout that the disk does not answer.
-        if time::timeout(SHUTDOWN_TIMEOUT, async { (closed.await, released.await) })
-            .await
-            .is_err()
+        // Dropping a poll releases its permit. A receive error means that the thread has ended; a
+        // timeout that the disk does not answer.
+        if time::timeout(SHUTDOWN_TIMEOUT, async {
+            (closed.await, self.polls.shutdown().await)
+        })
+        .await
+        .is_err()
         {
             tracing::warn!("quit before the list was written");
         }
     }
 
-    fn poll(&self, id: TaskId, family: Family, attempt: PollAttempt) {
+    fn poll(&mut self, task: TaskId, family: Family, attempt: PollAttempt, trigger: PollTrigger) {
         let (api, responses) = (Arc::clone(&self.api), self.responses.clone());
-        let limiter = self.limiter.clone();
-        task::spawn(async move {
+        while self.polls.try_join_next().is_some() {}
+        self.polls.spawn(async move {
             let deadline = time::Instant::now() + RESPONSE_TIMEOUT;
-            let account = with_deadline(deadline, api.account()).await;
-            let msg = match account {
-                // Without a key nothing is sent, so no permit is needed.
-                Err(error) => polled_msg(id, attempt, Err(error), ResponseNotes::default()),
-                Ok(account) => match limiter.acquire(&id, account).await {
-                    Err(denied) => Msg::PollDenied {
-                        task: id,
+            let request = PollRequest {
+                task: task.clone(),
+                family,
+                trigger,
+                is_retry: false,
+            };
+            let answer = match with_deadline(deadline, api.start_poll(request)).await {
+                Ok(Ok(answer)) => {
+                    send_response(&responses, Msg::PollStarted(attempt)).await;
+                    with_deadline(deadline, answer).await
+                }
+                Ok(Err(denied)) => {
+                    let msg = Msg::PollDenied {
+                        task,
                         attempt,
                         denied,
-                    },
-                    Ok(permit) => {
-                        let mut notes = ResponseNotes::default();
-                        let poll = api.poll(&id, family, &mut notes);
-                        let result = with_deadline(deadline, poll).await;
-                        if let Some(permit) = permit {
-                            limiter.release(permit, RequestOutcome::from_result(&result));
-                        }
-                        polled_msg(id, attempt, result, notes)
-                    }
-                },
+                    };
+                    return send_response(&responses, msg).await;
+                }
+                Err(error) => Err(error),
+            };
+            let (result, notes) =
+                answer.unwrap_or_else(|error| (Err(error), ResponseNotes::default()));
+            let msg = Msg::Polled {
+                task,
+                attempt,
+                answer: Box::new(result),
+                notes,
             };
             send_response(&responses, msg).await;
         });
@@ -335,20 +342,11 @@ impl EffectRunner {
 /// Awaits a call of the API. A panic becomes an error.
 async fn with_deadline<T>(
     deadline: time::Instant,
-    call: BoxFuture<'_, Result<T, PollError>>,
+    call: impl Future<Output = T>,
 ) -> Result<T, PollError> {
     match time::timeout_at(deadline, AssertUnwindSafe(call).catch_unwind()).await {
-        Ok(Ok(result)) => result,
+        Ok(Ok(result)) => Ok(result),
         Ok(Err(_panic)) => Err(PollError::AnswerLost),
         Err(_elapsed) => Err(PollError::TimedOut),
-    }
-}
-
-fn polled_msg(task: TaskId, attempt: PollAttempt, result: PollResult, notes: ResponseNotes) -> Msg {
-    Msg::Polled {
-        task,
-        attempt,
-        answer: Box::new(result),
-        notes,
     }
 }

@@ -112,7 +112,7 @@ pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
             ));
         }
         let wait = backoff.until.since(now.mono);
-        let retry = if polls.is_paused() {
+        let retry = if polls.is_paused {
             "Paused.".to_owned()
         } else if wait.is_zero() || state.list().counts().in_flight > 0 {
             screen::CHECKING_NOW.to_owned()
@@ -123,7 +123,7 @@ pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
         let next_step = backoff.error.next_step().to_owned();
         return Some(Banner::new(Role::Error, problem, retry, next_step));
     }
-    polls.is_paused().then(|| {
+    polls.is_paused.then(|| {
         let problem = message_line::POLLING_PAUSED.to_owned();
         let resume = key_name(Action::Pause).map(|key| message_line::resume_hint(&key));
         Banner::new(

@@ -205,7 +205,7 @@ impl KeyHint {
         ctx: &RenderContext<'_>,
     ) -> Option<Self> {
         let (chord, word) = ctx.state.keymap().hint(action, context)?;
-        let word = if action == Action::Pause && ctx.state.poll_queue().is_paused() {
+        let word = if action == Action::Pause && ctx.state.poll_queue().is_paused {
             "resume"
         } else if action == Action::Quit && ctx.state.raw_opened_from().is_some() {
             "back"

@@ -118,7 +118,7 @@ fn clock_lines(ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
         parts.extend(match next.map(format::countdown) {
             Some(wait) if is_wide => Some(format!("next check {wait}")),
             Some(wait) => Some(format!("next {wait}")),
-            None if polls.is_paused() => Some("paused".to_owned()),
+            None if polls.is_paused => Some("paused".to_owned()),
             None if state.list().counts().in_flight > 0 => Some("checking".to_owned()),
             None => None,
         });

@@ -30,11 +30,12 @@ use kietop::{
         task::{Family, Task, TaskId},
         watched_task::WatchedTask,
     },
-    ports::TaskApi as _,
     simulator,
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
+
+use crate::support::poll_request;
 
 /// The largest difference between input and result while they play, in seconds.
 const MAX_DRIFT: f64 = 0.05;
@@ -244,7 +245,7 @@ async fn finished_task(server: &simulator::Simulator, results: usize) -> Watched
     for seed_task in &server.initial_tasks {
         let id = TaskId::parse(&seed_task.id).unwrap();
         let response = client
-            .poll(&id, Family::default(), &mut ResponseNotes::default())
+            .poll(&poll_request(id.clone()), &mut ResponseNotes::default())
             .await;
         let mut watched = WatchedTask::new(Task::new(id, Family::default()), None, now);
         watched.apply_answer(&response, now);

@@ -24,9 +24,8 @@ use kietop::{
         api_origin::ApiOrigin,
         poll_result::{ErrorScope, PollError, PollResult},
         response_notes::ResponseNotes,
-        task::{Family, TaskId},
+        task::TaskId,
     },
-    ports::TaskApi as _,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
@@ -38,6 +37,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::support::poll_request;
 
 const RUNNING: &str = r#"{"code":200,"msg":"success","data":{"successFlag":0}}"#;
 const CANARY: &str = "canary-5d1f0c2b-key";
@@ -179,7 +180,7 @@ fn client(origin: &str) -> KieClient {
 async fn fetch(client: &KieClient) -> PollResult {
     let id = TaskId::parse("774d9a7dd608a0e49293903095e45a4c").unwrap();
     client
-        .poll(&id, Family::LumaModify, &mut ResponseNotes::default())
+        .poll(&poll_request(id), &mut ResponseNotes::default())
         .await
 }
 

@@ -13,8 +13,8 @@ use kietop::{
         state::{DetailPage, MESSAGE_TIME, MainScreen, MenuChoice, Overlay},
     },
     domain::{
-        limiter::{Denied, DenyReason},
         list_change::{ChangeResult, ExternalChange, ListChange, StoreError},
+        poll_request::{Denied, DenyReason},
         poll_result::{Observation, PollError},
         raw_response::RawResponse,
         saved_session::SavedSession,
@@ -637,37 +637,28 @@ fn finished_tasks_are_reported_once_across_runs() {
 
 #[test]
 fn a_denied_check_says_why() {
-    let deny_check = |story: &mut Story| {
-        let (task, attempt) = story.open_polls().last().cloned().expect("an open poll");
-        let reason = DenyReason::TaskBusy;
+    let refresh = |story: &mut Story, reason| {
         let wait = Duration::from_secs(2);
-        let denied = Denied { reason, wait };
-        story.send(Msg::PollDenied {
-            task,
-            attempt,
-            denied,
-        });
+        story.next_denial = Some(Denied { reason, wait });
+        story.press(&["r"]);
     };
     let due_task = || task("a").running().created("14:30").due_in("0s");
 
     let mut story = Story::with_tasks([due_task()]);
     story.answer("a", running());
-    story.press(&["r"]);
-    deny_check(&mut story);
+    refresh(&mut story, DenyReason::JustChecked);
     assert_eq!(story.message(), "Just refreshed; wait 2s.");
 
     let mut story = Story::with_tasks([due_task()]);
     story.answer("a", Err(PollError::NoKey));
-    story.press(&["r"]);
-    deny_check(&mut story);
+    refresh(&mut story, DenyReason::JustChecked);
     assert_eq!(
         story.message(),
         "Waiting: no API key is set. Next try in 2s."
     );
 
     let mut story = Story::with_tasks([task("a").ready("1m").created("14:00")]);
-    story.press(&["r"]);
-    deny_check(&mut story);
+    refresh(&mut story, DenyReason::TaskBusy);
     story.assert_message_starts("Another kietop");
 }
 
@@ -676,8 +667,12 @@ fn unsent_checks_are_not_counted() {
     let due_task = || task("a").due_in("0s");
     let polls_per_minute = |story: &Story| story.state.poll_queue().per_minute(story.now().mono);
 
-    let mut story = Story::with_tasks([due_task()]);
-    story.answer("a", Err(PollError::NoKey));
+    let mut story = Story::from_program(program());
+    story.next_denial = Some(Denied {
+        reason: DenyReason::AccountBackoff(PollError::NoKey),
+        wait: Duration::from_mins(5),
+    });
+    story.send(support::list_loaded(vec![due_task().build()]));
     assert_eq!(polls_per_minute(&story), 0);
     assert_eq!(story.state.poll_queue().rejected_at(&id("a")), None);
 
@@ -698,7 +693,7 @@ fn the_palette_runs_an_action_by_name() {
     assert_eq!(story.state.context(), KeyContext::Palette);
     type_text(&mut story.state, "paus");
     assert_eq!(story.press(&["Enter"]), []);
-    assert!(story.state.poll_queue().is_paused());
+    assert!(story.state.poll_queue().is_paused);
     assert!(story.state.overlay().is_none());
 
     story.press(&[":"]);

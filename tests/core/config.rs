@@ -665,16 +665,11 @@ async fn a_key_command_reruns_when_its_key_is_refused() {
     let source = kietop::adapters::kie::key_source::KeySource::Stored(config.key.unwrap());
     let limits = kietop::adapters::kie::RequestLimits::default();
     let client = kietop::adapters::kie::KieClient::new(config.origin, source, limits);
-    let id = kietop::domain::task::TaskId::parse(ID).unwrap();
+    let request = crate::support::poll_request(crate::support::id(ID));
     let poll = async || {
         let mut notes = kietop::domain::response_notes::ResponseNotes::default();
-        let result = kietop::ports::TaskApi::poll(
-            &client,
-            &id,
-            kietop::domain::task::Family::default(),
-            &mut notes,
-        );
-        result.await.unwrap_err().kind()
+        let result = client.poll(&request, &mut notes).await;
+        result.unwrap_err().kind()
     };
 
     assert_eq!(poll().await, "key_unread", "the file does not exist yet");

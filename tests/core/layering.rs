@@ -24,7 +24,6 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "domain",
             "messages",
             "ports",
-            "app",
             "adapters",
             "simulator",
             "config",
@@ -39,6 +38,10 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("main", &[]),
     ("app_builder", &[]),
 ];
+
+/// The path prefixes below `src` that may know the limits on requests. Everyone else asks the API
+/// client, which grants or denies each request.
+const LIMITER_USERS: [&str; 2] = ["adapters/limited_client", "domain/limiter.rs"];
 
 /// The path prefixes below `src` that may name each third-party crate.
 const THIRD_PARTY_CRATES: [(&str, &[&str]); 16] = [
@@ -240,6 +243,19 @@ fn downloads_do_not_know_the_api_client() {
 }
 
 #[test]
+fn only_the_decorator_of_the_client_knows_the_limits() {
+    for (path, text) in sources("src") {
+        let is_allowed = LIMITER_USERS
+            .iter()
+            .any(|prefix| path.to_string_lossy().starts_with(prefix));
+        let is_used = all_paths(&path, &text)
+            .iter()
+            .any(|import| import.join("::").starts_with("domain::limiter"));
+        assert!(!is_used || is_allowed, "{}", path.display());
+    }
+}
+
+#[test]
 fn third_party_crates_stay_in_their_modules() {
     for (path, text) in sources("src") {
         let code = strip_comments(&text);
@@ -303,7 +319,7 @@ fn files_have_a_header_and_no_mod_rs() {
 
 #[test]
 fn there_are_no_import_cycles() {
-    let in_progress = ["adapters/store", "adapters/file_limiter", "runtime"];
+    let in_progress = ["adapters/store", "runtime"];
     let files: Vec<_> = sources("src")
         .into_iter()
         .filter(|(path, _)| {

@@ -13,7 +13,8 @@ use kietop::{
         update::{next_wakeup, update},
     },
     domain::{
-        limiter::{AccountHash, Limiter, Permit, RequestOutcome},
+        account_hash::AccountHash,
+        limiter::{OwnerProcess, Permit, RequestLimiter, RequestOutcome},
         list_change::{ChangeResult, ExternalChange, ListChange},
         poll_result::{Observation, PollError, PollResult},
         response_notes::ResponseNotes,
@@ -52,7 +53,7 @@ struct SentRequest {
 
 struct InstanceFleet {
     instances: Vec<State>,
-    limiter: Limiter,
+    limiter: RequestLimiter,
     list: HashMap<TaskId, WatchedTask>,
     at: Duration,
     events: BTreeMap<(Duration, u64), (usize, FleetEvent)>,
@@ -84,7 +85,7 @@ impl InstanceFleet {
             .collect();
         let mut fleet = Self {
             instances: Vec::new(),
-            limiter: Limiter::default(),
+            limiter: RequestLimiter::default(),
             list: list
                 .iter()
                 .map(|watched| (watched.id().clone(), watched.clone()))
@@ -136,25 +137,34 @@ impl InstanceFleet {
 
     fn run_effect(&mut self, by: usize, effect: Effect) {
         match effect {
-            Effect::Poll { task, attempt, .. } => {
-                match self
-                    .limiter
-                    .acquire(&task, self.accounts[by], self.shared_clock())
-                {
-                    Ok(permit) => self.send_request(by, attempt, permit),
-                    Err(denied) => {
-                        let msg = Msg::PollDenied {
-                            task,
-                            attempt,
-                            denied,
-                        };
-                        self.schedule(Duration::from_millis(1), by, FleetEvent::Message(msg));
+            Effect::Poll {
+                task,
+                attempt,
+                trigger,
+                ..
+            } => {
+                let permit = Permit {
+                    task: task.clone(),
+                    account: self.accounts[by],
+                    since: self.shared_clock(),
+                    owner: Some(OwnerProcess {
+                        namespace: 1,
+                        pid: u32::try_from(by).expect("few"),
+                        started_at: 0,
+                    }),
+                };
+                let msg = match self.limiter.acquire(&permit, trigger) {
+                    Ok(()) => {
+                        self.send_request(by, attempt, permit);
+                        Msg::PollStarted(attempt)
                     }
-                }
-            }
-            Effect::Broadcast(message) => {
-                self.limiter
-                    .apply(&message, self.accounts[by], self.shared_clock());
+                    Err(denied) => Msg::PollDenied {
+                        task,
+                        attempt,
+                        denied,
+                    },
+                };
+                self.schedule(Duration::from_millis(1), by, FleetEvent::Message(msg));
             }
             Effect::Store(StoreRequest::Write(changes)) => {
                 let applied = changes
@@ -309,11 +319,15 @@ impl InstanceFleet {
                     &RequestOutcome::from_result(&answer),
                     self.shared_clock(),
                 );
+                let notes = ResponseNotes {
+                    backoff: self.limiter.backoff(permit.account, self.shared_clock()),
+                    ..ResponseNotes::default()
+                };
                 let msg = Msg::Polled {
                     task: permit.task,
                     attempt,
                     answer,
-                    notes: ResponseNotes::default(),
+                    notes,
                 };
                 self.send(to, msg);
             }

@@ -12,8 +12,8 @@ use kietop::{
         update::{next_wakeup, update},
     },
     domain::{
-        limiter::{Broadcast, Denied, DenyReason},
         list_change::ExternalChange,
+        poll_request::{Denied, DenyReason},
         poll_result::PollError,
         response_notes::{Anomaly, ResponseNotes},
         schedule::{MAX_IN_FLIGHT, MAX_PER_SECOND, PollState, StopReason},
@@ -170,14 +170,6 @@ fn every_error_keeps_its_scope_and_known_data() {
                 "{fault}: {wait:?} of {range:?}"
             );
         }
-        let is_broadcast = story.effects.iter().any(|(_, effect)| {
-            matches!(effect, Effect::Broadcast(Broadcast::Backoff { error: sent, .. }) if *sent == error)
-        });
-        assert_eq!(
-            is_broadcast,
-            backoff.is_some() && !error.is_local(),
-            "{fault}: account errors are broadcast"
-        );
     }
 }
 
@@ -558,14 +550,10 @@ fn r_retries_at_once_except_in_a_rate_limit() {
 
         let effects = story.press(&["r"]);
 
-        let poll = effects
+        let is_polled = effects
             .iter()
-            .position(|effect| matches!(effect, Effect::Poll { .. }));
-        let broadcast = effects
-            .iter()
-            .position(|effect| *effect == Effect::Broadcast(Broadcast::RetryNow));
-        assert_eq!(poll.is_some(), !error.is_rate_limit(), "{fault}");
-        assert!(broadcast <= poll, "{fault}: broadcast first");
+            .any(|effect| matches!(effect, Effect::Poll { .. }));
+        assert_eq!(is_polled, !error.is_rate_limit(), "{fault}");
     }
 }
 
@@ -647,36 +635,34 @@ fn checks_after_a_long_pause_are_spread_out() {
     }
 }
 
-// Permits of the shared limiter.
+// Denied permits.
 
-fn deny_poll(story: &mut Story, reason: DenyReason, wait: Duration) {
-    let (task, attempt) = story
-        .open_polls()
-        .last()
-        .cloned()
-        .expect("a poll in flight");
-    story.send(Msg::PollDenied {
-        task,
-        attempt,
-        denied: Denied { reason, wait },
-    });
+/// Starts a program whose first poll is denied.
+fn denied_story(
+    tasks: impl IntoIterator<Item = support::TaskBuilder>,
+    reason: DenyReason,
+    wait: Duration,
+) -> Story {
+    let mut story = Story::from_program(program());
+    story.next_denial = Some(Denied { reason, wait });
+    let tasks = tasks.into_iter().map(support::TaskBuilder::build).collect();
+    story.send(support::list_loaded(tasks));
+    story
 }
 
 #[test]
 fn a_denied_poll_is_neither_check_nor_error() {
-    let backoff = || DenyReason::AccountBackoff {
-        error: PollError::Unauthorized(401),
-        failures: 4,
-    };
     for (reason, is_backoff) in [
         (DenyReason::TaskBusy, false),
         (DenyReason::LimitReached, false),
-        (backoff(), true),
+        (
+            DenyReason::AccountBackoff(PollError::Unauthorized(401)),
+            true,
+        ),
     ] {
-        let mut story = Story::with_tasks([due_task("a").checked_ago("1m", 12)]);
-        let before = story.task("a").clone();
-
-        deny_poll(&mut story, reason.clone(), 3 * SECOND);
+        let before = due_task("a").checked_ago("1m", 12).build();
+        let tasks = [due_task("a").checked_ago("1m", 12)];
+        let mut story = denied_story(tasks, reason.clone(), 3 * SECOND);
 
         let row = story.task("a");
         assert_eq!(
@@ -684,90 +670,67 @@ fn a_denied_poll_is_neither_check_nor_error() {
             (&before.task, &before.poll_history),
             "{reason:?}"
         );
-        assert_eq!(
-            story.state.poll_queue().per_minute(story.now().mono),
-            0,
-            "{reason:?}"
-        );
-        assert_eq!(
-            story
-                .state
-                .poll_queue()
-                .backoff()
-                .map(|backoff| backoff.failures),
-            is_backoff.then_some(4)
-        );
-        assert!(!story.effects.iter().any(|(_, effect)| matches!(
-            effect,
-            Effect::Store(StoreRequest::Write(_)) | Effect::Broadcast(_)
-        )));
+        let queue = story.state.poll_queue();
+        assert_eq!(queue.per_minute(story.now().mono), 0, "{reason:?}");
+        assert_eq!(queue.backoff().is_some(), is_backoff);
+        let writes = |effect: &Effect| matches!(effect, Effect::Store(StoreRequest::Write(_)));
+        assert!(!story.effects.iter().any(|(_, effect)| writes(effect)));
         story.advance((3 * SECOND).saturating_sub(Duration::from_millis(1)));
-        assert_eq!(story.poll_count(), 1, "{reason:?}: not earlier");
+        assert_eq!(story.poll_count(), 0, "{reason:?}: not earlier");
         story.advance(4 * SECOND);
-        assert_eq!(story.poll_count(), 2, "{reason:?}");
+        assert_eq!(story.poll_count(), 1, "{reason:?}");
     }
 }
 
 #[test]
 fn a_denied_queue_waits_and_keeps_its_order() {
-    let mut story = Story::with_tasks(due_tasks(20));
-    let first: Vec<_> = story.open_polls().to_vec();
-    for _ in 0..4 {
-        let (task, attempt) = first.get(story.poll_count().min(3)).cloned().expect("four");
-        story.send(Msg::PollDenied {
-            task,
-            attempt,
-            denied: Denied {
-                reason: DenyReason::LimitReached,
-                wait: SECOND,
-            },
-        });
-    }
-    assert_eq!(story.poll_count(), 4, "no fifth poll");
+    let mut story = denied_story(due_tasks(20), DenyReason::LimitReached, SECOND);
+    let first = story.effects.iter().find_map(|(_, effect)| match effect {
+        Effect::Poll { task, .. } => Some(task.clone()),
+        _ => None,
+    });
+    assert_eq!(story.poll_count(), 0, "no other poll");
 
     story.advance(SECOND);
 
-    let again = story.open_polls().last().cloned().expect("a new poll");
-    assert!(first.iter().any(|(task, _)| *task == again.0), "{again:?}");
+    assert_eq!(
+        story.open_polls().first().map(|(task, _)| task),
+        first.as_ref()
+    );
 }
 
 #[test]
 fn manual_checks_wait_for_a_permit_while_paused() {
     let mut story = Story::with_tasks([task("a").running().created("14:31")]);
-    story.press(&["p", "r"]);
-    deny_poll(&mut story, DenyReason::LimitReached, SECOND);
+    story.press(&["p"]);
+    let deny = |story: &mut Story, reason| {
+        story.next_denial = Some(Denied {
+            reason,
+            wait: SECOND,
+        });
+    };
+    deny(&mut story, DenyReason::LimitReached);
+    story.press(&["r"]);
+    assert_eq!(story.poll_count(), 0);
 
+    deny(&mut story, DenyReason::TaskBusy);
     story.advance(2 * SECOND);
 
-    assert_eq!(story.poll_count(), 2);
-    deny_poll(&mut story, DenyReason::TaskBusy, SECOND);
     assert_eq!(
         story.message(),
         "Another kietop is refreshing it; the result will appear here."
     );
     story.advance(MINUTE);
-    assert_eq!(story.poll_count(), 2);
+    assert_eq!(story.poll_count(), 0);
 }
 
 #[test]
 fn a_shared_backoff_shows_and_lifts_the_banner() {
-    let mut story = Story::with_tasks(due_tasks(5));
-    deny_poll(
-        &mut story,
-        DenyReason::AccountBackoff {
-            error: PollError::Maintenance,
-            failures: 1,
-        },
-        30 * SECOND,
-    );
-    assert_eq!(
-        story
-            .state
-            .poll_queue()
-            .backoff()
-            .map(|backoff| backoff.error.clone()),
-        Some(PollError::Maintenance)
-    );
+    let reason = DenyReason::AccountBackoff(PollError::Maintenance);
+    let story = denied_story(due_tasks(5), reason, 30 * SECOND);
+    let backoff = story.state.poll_queue().backoff().expect("a backoff");
+    assert_eq!(backoff.error, PollError::Maintenance);
+    assert!(backoff.is_external);
 
     let mut story = story.with_server(SECOND, |_, _| Some(running()));
     story.advance(MINUTE);
@@ -805,7 +768,7 @@ fn a_pause_keeps_the_pending_probe() {
     }
     story.press(&["p"]);
     story.advance(Duration::from_mins(1));
-    assert!(story.state.poll_queue().is_paused());
+    assert!(story.state.poll_queue().is_paused);
     let before = story.poll_count();
 
     story.press(&["p"]);

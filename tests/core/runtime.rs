@@ -3,8 +3,9 @@
 mod store_thread;
 
 use std::{
+    cell::OnceCell,
     collections::BTreeSet,
-    io,
+    future, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -12,6 +13,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _, stream};
 use kietop::{
+    adapters::limited_client::{LimitedClient, shared_limiter::SharedLimiter},
     app::{
         keymap::KeyChord,
         msg::TerminalRequest,
@@ -23,7 +25,8 @@ use kietop::{
         comparison::{Comparison, VideoSource},
         link::{Links, VideoUrl},
         list_change::{ChangeResult, ListChange, StoreError},
-        poll_result::{Observation, PollResult},
+        poll_request::PollRequest,
+        poll_result::Observation,
         preview::{PreviewError, PreviewMode},
         raw_response::RawResponse,
         response_notes::ResponseNotes,
@@ -35,7 +38,7 @@ use kietop::{
     },
     ports::{
         BoxFuture, Clipboard, Clock, ComparisonViewer, Downloader, Exporter, FrameReader,
-        InputProvider, ListStore, Notifier, TaskApi, VideoFrame, VideoOpener,
+        InputProvider, ListStore, Notifier, PollStart, TaskApi, VideoFrame, VideoOpener,
     },
     runtime::{
         self, Display,
@@ -73,13 +76,9 @@ struct FakeApi {
 }
 
 impl TaskApi for FakeApi {
-    fn poll<'a>(
-        &'a self,
-        task: &'a TaskId,
-        _: Family,
-        _: &'a mut ResponseNotes,
-    ) -> BoxFuture<'a, PollResult> {
-        Box::pin(async move {
+    fn start_poll(&self, request: PollRequest) -> PollStart<'_> {
+        let task = request.task;
+        let answer: BoxFuture<'_, _> = Box::pin(async move {
             let at = self.started.elapsed();
             self.requests.send((task.clone(), at)).unwrap();
             time::sleep(self.latency).await;
@@ -95,12 +94,14 @@ impl TaskApi for FakeApi {
                     callback: CallbackStatus::Delivered,
                 }
             };
-            Ok(Observation {
+            let observation = Observation {
                 state,
                 details: TaskDetails::default(),
                 raw: "{}".into(),
-            })
-        })
+            };
+            (Ok(observation), ResponseNotes::default())
+        });
+        Box::pin(future::ready(Ok(answer)))
     }
 }
 
@@ -357,12 +358,20 @@ fn opened_store(store: impl ListStore + 'static) -> OpenedStore {
     }
 }
 
+/// Returns the paused time, for the limiter.
+fn paused_time() -> Mono {
+    thread_local! {
+        static START: OnceCell<time::Instant> = const { OnceCell::new() };
+    }
+    START.with(|start| Mono::at(start.get_or_init(time::Instant::now).elapsed()))
+}
+
 /// Returns fake services with this API and this list.
 fn fake_services(started: time::Instant, api: FakeApi, open_store: OpenStore) -> Services {
+    let limiter = SharedLimiter::in_memory(paused_time);
     Services {
         clock: Arc::new(PausedClock(started)),
-        api: Arc::new(api),
-        limiter: None,
+        api: Arc::new(LimitedClient::new(api, Arc::new(limiter))),
         opener: Arc::new(NullBrowser),
         comparison_viewer: Arc::new(NullBrowser),
         frame_reader: Arc::new(FakeFrameReader),

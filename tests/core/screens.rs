@@ -21,9 +21,10 @@ use kietop::{
         raw_response::RawResponse,
         response_notes::{Anomaly, ResponseNotes},
         saved_session::SavedSession,
+        schedule::PollAttempt,
         status::Tab,
         store_request::StoreRequest,
-        task::{CallbackStatus, TaskDetails, TaskState},
+        task::{CallbackStatus, TaskDetails, TaskId, TaskState},
         time::Now,
     },
     messages::format,
@@ -942,8 +943,8 @@ fn past_messages_are_listed() {
     }
 }
 
-/// Refreshes the selected task and answers at once with these notes.
-fn answer_with_anomaly(state: &mut State, at: Now, answer: PollResult, notes: ResponseNotes) {
+/// Refreshes the selected task; returns its poll.
+fn refresh_selected(state: &mut State, at: Now) -> (TaskId, PollAttempt) {
     let chord = support::chord("r");
     let is_repeat = false;
     let effects = update(state, Msg::Key { chord, is_repeat }, at);
@@ -952,6 +953,13 @@ fn answer_with_anomaly(state: &mut State, at: Now, answer: PollResult, notes: Re
         _ => None,
     });
     let (task, attempt) = poll.expect("a poll effect");
+    support::start_poll(state, attempt, at);
+    (task, attempt)
+}
+
+/// Refreshes the selected task and answers at once with these notes.
+fn answer_with_anomaly(state: &mut State, at: Now, answer: PollResult, notes: ResponseNotes) {
+    let (task, attempt) = refresh_selected(state, at);
     let msg = Msg::Polled {
         task,
         attempt,
@@ -1022,7 +1030,7 @@ fn a_finished_task_lost_by_the_server_says_so() {
     let mut state = mixed_program()
         .with(task("zz").ready("5m").created("14:31"))
         .build();
-    press(&mut state, &["r"]);
+    refresh_selected(&mut state, now());
     answer(&mut state, "zz", Err(PollError::NotFound));
     assert_screen("forgotten", &mut state, (80, 24));
     let side = render_text(&mut state, (120, 36));
@@ -1065,16 +1073,23 @@ fn a_lasting_rate_limit_counts_down() {
     answer(&mut state, "zz", limit());
     let mut at = now();
     let end = later(Duration::from_mins(61));
-    while at.mono < end.mono {
+    for failures in 2.. {
+        if at.mono >= end.mono {
+            break;
+        }
         let backoff = state.poll_queue().backoff().expect("a backoff");
         at = later(backoff.until.since(now().mono));
         for effect in update(&mut state, Msg::Tick, at) {
             if let Effect::Poll { task, attempt, .. } = effect {
+                support::start_poll(&mut state, attempt, at);
                 let msg = Msg::Polled {
                     task,
                     attempt,
                     answer: Box::new(limit()),
-                    notes: ResponseNotes::default(),
+                    notes: ResponseNotes {
+                        backoff: support::own_backoff(&limit(), failures),
+                        ..ResponseNotes::default()
+                    },
                 };
                 update(&mut state, msg, at);
             }

@@ -19,16 +19,12 @@ use kietop::{
         log,
     },
     domain::{
-        api_origin::ApiOrigin,
-        poll_result::PollError,
-        response_notes::ResponseNotes,
-        task::{Family, TaskId},
+        api_origin::ApiOrigin, poll_result::PollError, response_notes::ResponseNotes, task::TaskId,
         text::CleanText,
     },
-    ports::TaskApi as _,
 };
 
-use crate::support::pty::PtyLaunch;
+use crate::support::{poll_request, pty::PtyLaunch};
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
@@ -314,12 +310,12 @@ async fn ten_thousand_requests_send_the_key_to_one_origin() {
         ),
         TaskId::parse(ID).unwrap(),
     );
-    let (client, id) = (&client, &id);
+    let (client, request) = (&client, &poll_request(id));
 
     let outputs: Vec<_> = stream::iter(0..REQUEST_COUNT)
         .map(|_| async move {
             let mut notes = ResponseNotes::default();
-            let result = client.poll(id, Family::LumaModify, &mut notes).await;
+            let result = client.poll(request, &mut notes).await;
             // The API responds at once; a client that followed a redirect to a port without HTTP
             // would time out.
             assert_ne!(result, Err(PollError::TimedOut), "a redirect was followed");

@@ -9,13 +9,11 @@ use std::{
 };
 
 use kietop::{
-    adapters::{desktop::SystemClock, file_limiter::FileLimiter},
+    adapters::{desktop::SystemClock, limited_client::shared_limiter::SharedLimiter},
     domain::{
-        api_origin::ApiOrigin,
-        limiter::{AccountHash, Broadcast},
-        poll_result::PollError,
+        account_hash::AccountHash, api_origin::ApiOrigin, limiter::RequestOutcome,
+        poll_request::PollTrigger, poll_result::PollError, task::TaskId,
     },
-    ports::RequestLimiter as _,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -48,8 +46,8 @@ impl RefreshHome {
     }
 
     /// Returns the limiter as another instance opens it.
-    fn other_instance(&self) -> FileLimiter {
-        FileLimiter::for_list(self.list(), SystemClock::since_boot)
+    fn other_instance(&self) -> SharedLimiter {
+        SharedLimiter::for_list(self.list(), SystemClock::since_boot)
     }
 
     fn kietop(&self, api: &str, args: &[&str]) -> Command {
@@ -319,29 +317,31 @@ async fn two_refreshes_check_each_task_once() {
     assert_eq!(count_by_task(&heads), BTreeMap::from(expected));
 }
 
-/// Broadcasts an account backoff as another instance does.
-fn share_backoff(home: &RefreshHome, api: &RawServer, error: PollError, wait: Duration) {
+/// Starts an account backoff as another instance does.
+fn share_backoff(home: &RefreshHome, api: &RawServer, error: PollError) {
     let origin = ApiOrigin::parse(&api.origin()).unwrap();
     let account = AccountHash::new(origin.as_str(), KEY);
-    let broadcast = Broadcast::Backoff {
-        error,
-        failures: 1,
-        wait,
-    };
-    home.other_instance().broadcast(&broadcast, account);
+    let limiter = home.other_instance();
+    let task = TaskId::parse("another-task").unwrap();
+    let permit = limiter
+        .acquire(&task, account, PollTrigger::Scheduled)
+        .unwrap();
+    limiter.release(&permit, &RequestOutcome::Failed(error));
 }
 
-const RATE_LIMITED: PollError = PollError::RateLimited {
-    code: 429,
-    retry_after: None,
-};
+const fn rate_limited(seconds: u64) -> PollError {
+    PollError::RateLimited {
+        code: 429,
+        retry_after: Some(Duration::from_secs(seconds)),
+    }
+}
 
 #[tokio::test]
 async fn wait_respects_a_shared_backoff() {
     // It times out, and no request is sent.
     let mut api = start_server(FAILED_BODY).await;
     let home = RefreshHome::with_tasks(&[ID]);
-    share_backoff(&home, &api, RATE_LIMITED, Duration::from_mins(1));
+    share_backoff(&home, &api, rate_limited(60));
     let waited = home.run(&api, &["wait", "--timeout", "1s", "--json"]).await;
     assert_eq!(waited.status.code(), Some(124), "{}", stderr(&waited));
     assert_eq!((api.requests().len(), stdout(&waited)), (0, ""));
@@ -361,7 +361,7 @@ async fn wait_respects_a_shared_backoff() {
 
     // After the backoff it sends requests, and the server's answers count.
     let home = RefreshHome::with_tasks(&[ID, OTHER_ID]);
-    share_backoff(&home, &api, RATE_LIMITED, Duration::from_secs(1));
+    share_backoff(&home, &api, rate_limited(1));
     let waited = home.run(&api, &["wait", "--timeout", "1m"]).await;
     assert_eq!(waited.status.code(), Some(3), "{}", stderr(&waited));
     assert_eq!(
@@ -381,8 +381,7 @@ async fn wait_respects_a_shared_backoff() {
 async fn a_key_known_as_refused_ends_the_wait() {
     let mut api = start_server(FAILED_BODY).await;
     let home = RefreshHome::with_tasks(&[ID]);
-    let refused = PollError::Unauthorized(401);
-    share_backoff(&home, &api, refused.clone(), Duration::from_mins(5));
+    share_backoff(&home, &api, PollError::Unauthorized(401));
 
     let waited = home.run(&api, &["wait"]).await;
 
@@ -471,18 +470,13 @@ async fn waiting_for_a_removed_task_fails() {
 async fn refresh_probes_a_shared_backoff_but_no_rate_limit() {
     let mut api = start_server(FAILED_BODY).await;
     let home = RefreshHome::with_tasks(&[ID]);
-    share_backoff(&home, &api, RATE_LIMITED, Duration::from_mins(1));
+    share_backoff(&home, &api, rate_limited(60));
     let refreshed = home.run(&api, &["list", "--refresh"]).await;
     assert_eq!(refreshed.status.code(), Some(1), "{}", stderr(&refreshed));
     assert_eq!(api.requests().len(), 0);
 
     let home = RefreshHome::with_tasks(&[ID]);
-    share_backoff(
-        &home,
-        &api,
-        PollError::Unauthorized(401),
-        Duration::from_mins(1),
-    );
+    share_backoff(&home, &api, PollError::Unauthorized(401));
     let refreshed = home.run(&api, &["list", "--refresh"]).await;
     assert_eq!(refreshed.status.code(), Some(0), "{}", stderr(&refreshed));
     assert_eq!(home.task(&api, ID).await["state"], "failed");

@@ -59,11 +59,12 @@ use kietop::{
         list_change::{
             ChangeResult, ExternalChange, JournalEvent, JournalLine, ListChange, StoreError,
         },
-        poll_result::{FailedCheck, PollError, PollResult},
+        poll_request::{Backoff, Denied, DenyReason, PollRequest, PollTrigger},
+        poll_result::{ErrorScope, FailedCheck, PollError, PollResult},
         raw_response::RawResponse,
         response_notes::ResponseNotes,
         saved_session::SavedSession,
-        schedule::{PollAttempt, PollHistory, PollState, StopReason},
+        schedule::{Jitter, MAX_IN_FLIGHT, PollAttempt, PollHistory, PollState, StopReason},
         store_request::{StoreReply, StoreRequest},
         task::{
             CallbackStatus, FailureStage, Family, SuccessFlag, Task, TaskDetails, TaskId, TaskState,
@@ -407,10 +408,41 @@ impl ProgramBuilder {
         let mut state = State::new(self.settings);
         resize(&mut state, self.size);
         if self.is_loaded {
-            update(&mut state, list_loaded(self.tasks), now());
+            let effects = update(&mut state, list_loaded(self.tasks), now());
+            grant_polls(&mut state, effects, MAX_IN_FLIGHT, now());
         }
         state
     }
+}
+
+/// Grants up to `count` polls, one after another, and denies the next.
+fn grant_polls(state: &mut State, effects: Vec<Effect>, count: usize, at: Now) {
+    for effect in effects {
+        let Effect::Poll { task, attempt, .. } = effect else {
+            continue;
+        };
+        if let Some(count) = count.checked_sub(1) {
+            let effects = update(state, Msg::PollStarted(attempt), at);
+            grant_polls(state, effects, count, at);
+        } else {
+            let denied = Denied {
+                reason: DenyReason::LimitReached,
+                wait: Duration::from_secs(1),
+            };
+            let msg = Msg::PollDenied {
+                task,
+                attempt,
+                denied,
+            };
+            update(state, msg, at);
+        }
+    }
+}
+
+/// Starts a poll, and no other.
+pub fn start_poll(state: &mut State, attempt: PollAttempt, at: Now) {
+    let effects = update(state, Msg::PollStarted(attempt), at);
+    grant_polls(state, effects, 0, at);
 }
 
 /// Sends a resize message, as the runtime does.
@@ -472,10 +504,32 @@ pub fn answer_with_notes(
     let msg = Msg::Polled {
         task,
         attempt,
+        notes: ResponseNotes {
+            backoff: own_backoff(&answer, 1),
+            ..notes
+        },
         answer: Box::new(answer),
-        notes,
     };
     update(state, msg, now())
+}
+
+/// Returns a scheduled request for a task's state.
+pub fn poll_request(task: TaskId) -> PollRequest {
+    PollRequest {
+        task,
+        family: Family::LumaModify,
+        trigger: PollTrigger::Scheduled,
+        is_retry: false,
+    }
+}
+
+/// Returns the backoff after a number of answers with the same error.
+pub fn own_backoff(answer: &PollResult, failures: u32) -> Option<Backoff> {
+    let error = answer.as_ref().err()?;
+    (error.scope() == ErrorScope::Account).then(|| Backoff {
+        error: error.clone(),
+        wait: Jitter::seeded(0).account_backoff(error, failures),
+    })
 }
 
 /// Loads the journal of a task; times are of the tests' day.

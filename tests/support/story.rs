@@ -13,8 +13,11 @@ use kietop::{
         update::{next_wakeup, update},
     },
     domain::{
+        account_hash::AccountHash,
+        limiter::{Permit, RequestLimiter, RequestOutcome},
         link::Links,
         list_change::{ChangeResult, ListChange, StoreError},
+        poll_request::{Denied, PollTrigger},
         poll_result::{Observation, PollError, PollResult},
         query::ListView,
         response_notes::ResponseNotes,
@@ -52,6 +55,12 @@ pub(crate) struct Story {
     poll_counts: HashMap<TaskId, usize>,
     answers: BTreeMap<(Duration, usize), (TaskId, PollAttempt, PollResult)>,
     open_polls: Vec<(TaskId, PollAttempt)>,
+    limiter: RequestLimiter,
+    permits: HashMap<PollAttempt, Permit>,
+    /// The polls that were permitted, with their times.
+    polls: Vec<(Duration, TaskId)>,
+    /// The next request is denied with this, whatever the limiter says.
+    pub(crate) next_denial: Option<Denied>,
     removed: HashMap<TaskId, WatchedTask>,
 }
 
@@ -72,6 +81,10 @@ impl Story {
             poll_counts: HashMap::new(),
             answers: BTreeMap::new(),
             open_polls: Vec::new(),
+            limiter: RequestLimiter::default(),
+            permits: HashMap::new(),
+            polls: Vec::new(),
+            next_denial: None,
             removed: HashMap::new(),
         };
         story.send(Msg::Tick);
@@ -110,7 +123,12 @@ impl Story {
         for effect in effects.clone() {
             self.effects.push((self.at, effect.clone()));
             match effect {
-                Effect::Poll { task, attempt, .. } => self.start_poll(task, attempt),
+                Effect::Poll {
+                    task,
+                    attempt,
+                    trigger,
+                    ..
+                } => self.ask(task, attempt, trigger),
                 Effect::Store(StoreRequest::Write(changes)) => {
                     self.pending_writes.push_back(changes);
                     if !self.is_disk_slow {
@@ -130,7 +148,6 @@ impl Story {
                     self.send(support::answered(request, Ok(StoreReply::Done)));
                 }
                 Effect::Store(_)
-                | Effect::Broadcast(_)
                 | Effect::Open { .. }
                 | Effect::ShowComparison(_)
                 | Effect::RenderPreview(_)
@@ -164,6 +181,60 @@ impl Story {
         };
         self.send(support::written(changes, result));
         true
+    }
+
+    /// Asks the limiter for a permit, and starts the poll if it grants one.
+    fn ask(&mut self, task: TaskId, attempt: PollAttempt, trigger: PollTrigger) {
+        let permit = Permit {
+            task: task.clone(),
+            account: AccountHash::default(),
+            since: self.now().mono,
+            owner: None,
+        };
+        let result = match self.next_denial.take() {
+            Some(denied) => Err(denied),
+            None => self.limiter.acquire(&permit, trigger),
+        };
+        match result {
+            Ok(()) => {
+                self.permits.insert(attempt, permit);
+                self.polls.push((self.at, task.clone()));
+                self.start_poll(task, attempt);
+                self.send(Msg::PollStarted(attempt));
+            }
+            Err(denied) => {
+                self.send(Msg::PollDenied {
+                    task,
+                    attempt,
+                    denied,
+                });
+            }
+        }
+    }
+
+    /// Ends a poll with its answer.
+    fn finish_poll(
+        &mut self,
+        task: TaskId,
+        attempt: PollAttempt,
+        answer: PollResult,
+        mut notes: ResponseNotes,
+    ) {
+        notes.backoff = support::own_backoff(&answer, 1);
+        if let Some(permit) = self.permits.remove(&attempt) {
+            let now = self.now().mono;
+            let outcome = RequestOutcome::from_result(&answer);
+            self.limiter.release(&permit, &outcome, now);
+            if outcome != RequestOutcome::NoAnswer {
+                notes.backoff = self.limiter.backoff(permit.account, now);
+            }
+        }
+        self.send(Msg::Polled {
+            task,
+            attempt,
+            answer: Box::new(answer),
+            notes,
+        });
     }
 
     fn start_poll(&mut self, task: TaskId, attempt: PollAttempt) {
@@ -262,12 +333,7 @@ impl Story {
         let id = support::id(name);
         let index = self.open_polls.iter().rposition(|(task, _)| *task == id);
         let (task, attempt) = self.open_polls.remove(index.expect("an open poll"));
-        self.send(Msg::Polled {
-            task,
-            attempt,
-            answer: Box::new(answer),
-            notes,
-        });
+        self.finish_poll(task, attempt, answer, notes);
     }
 
     /// Returns the polls without an answer.
@@ -291,12 +357,7 @@ impl Story {
             self.at = self.at.max(next);
             if answer.is_some_and(|at| at <= self.at) {
                 let (_, (task, attempt, answer)) = self.answers.pop_first().expect("an answer");
-                self.send(Msg::Polled {
-                    task,
-                    attempt,
-                    answer: Box::new(answer),
-                    notes: ResponseNotes::default(),
-                });
+                self.finish_poll(task, attempt, answer, ResponseNotes::default());
                 continue;
             }
             self.wakeups += 1;
@@ -311,8 +372,8 @@ impl Story {
 
     /// Returns the start times of polls, of one task or of all.
     pub(crate) fn poll_starts(&self, name: Option<&str>) -> Vec<Duration> {
-        let is_match = |effect: &Effect| matches!(effect, Effect::Poll { task, .. } if name.is_none_or(|name| task.as_str() == name));
-        let polls = self.effects.iter().filter(|(_, effect)| is_match(effect));
+        let is_match = |task: &TaskId| name.is_none_or(|name| task.as_str() == name);
+        let polls = self.polls.iter().filter(|(_, task)| is_match(task));
         polls.map(|(at, _)| *at).collect()
     }
 

@@ -5,58 +5,32 @@ use super::messages::queue_event;
 use crate::{
     app::state::{Severity, State},
     domain::{
-        limiter::RequestOutcome,
-        poll_result::PollResult,
+        poll_request::Backoff,
         schedule::{self, PollState, SUSPEND_GAP},
-        task::TaskId,
-        time::{Mono, Now},
+        time::Now,
     },
     messages::message_line,
 };
 
-/// Lifts the backoff when the server answered for a task, and extends it when its one probe failed.
-/// Errors on several tasks start one.
-pub(super) fn apply_outcome(
-    state: &mut State,
-    task: &TaskId,
-    answer: &PollResult,
-    sent_at: Mono,
-    now: Now,
-) {
-    if RequestOutcome::from_result(answer) == RequestOutcome::Answered {
-        state.poll_queue.record_success();
-        if state.poll_queue.lift_after_answer(sent_at).is_some() {
-            queue_event(
-                state,
-                Severity::Success,
-                message_line::SERVER_RECOVERED,
-                now,
-            );
-        }
-    } else if let Err(error) = answer {
-        if error.is_transient() {
-            state.poll_queue.record_failure(task, error, now.mono);
-        }
-        state.poll_queue.extend_backoff(sent_at, now.mono);
+/// Applies the backoff that came with an answer.
+pub(super) fn update_backoff(state: &mut State, backoff: Option<Backoff>, now: Now) {
+    if state.poll_queue.update_backoff(backoff, now.mono).is_some() {
+        report_recovery(state, now);
     }
 }
 
 /// Lifts the backoff when another instance got an answer, as far as that proves that our key works.
 /// That answer replaces our own probe, as nothing may be due here.
 pub(super) fn lift_after_external_success(state: &mut State, now: Now) {
-    let access = state.settings.access;
-    if state
-        .poll_queue
-        .lift_after_external_success(access, now.mono)
-        .is_some()
-    {
-        queue_event(
-            state,
-            Severity::Success,
-            message_line::SERVER_RECOVERED,
-            now,
-        );
+    let lifted = state.poll_queue.lift_after_external_success(now.mono);
+    if lifted.is_some() {
+        report_recovery(state, now);
     }
+}
+
+fn report_recovery(state: &mut State, now: Now) {
+    let text = message_line::SERVER_RECOVERED;
+    queue_event(state, Severity::Success, text, now);
 }
 
 /// Drops an expired backoff while nothing is due: no answer would ever lift it.
@@ -87,9 +61,8 @@ pub(super) fn detect_suspend(state: &mut State, now: Now) {
             }
         });
     }
-    state.poll_queue.restart_orphans(now.mono);
     // While paused nothing is due, and a minute without a message is normal.
-    if !state.poll_queue.is_paused() {
+    if !state.poll_queue.is_paused {
         spread_due(state, now);
     }
 }

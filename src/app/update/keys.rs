@@ -449,7 +449,7 @@ fn refresh_all(state: &mut State, now: Now) {
         state.list.update(&id, |watched| {
             watched.poll_state = PollState::DueAt(now.mono);
         });
-        if state.poll_queue.is_paused() {
+        if state.poll_queue.is_paused {
             state.poll_queue.request(id);
         }
     }
@@ -458,8 +458,8 @@ fn refresh_all(state: &mut State, now: Now) {
 }
 
 fn toggle_pause(state: &mut State, now: Now) {
-    state.poll_queue.toggle_pause();
-    let text = if state.poll_queue.is_paused() {
+    state.poll_queue.is_paused = !state.poll_queue.is_paused;
+    let text = if state.poll_queue.is_paused {
         let resume = key_hint(state, Action::Pause, message_line::resume_hint);
         let refresh = key_hint(state, Action::Refresh, message_line::refresh_once_hint);
         format!("{}{resume}{refresh}", message_line::POLLING_PAUSED)
@@ -477,9 +477,9 @@ fn change_poll_speed(
     limit: &'static str,
     now: Now,
 ) {
-    let before = state.poll_queue.intervals();
+    let before = state.poll_queue.intervals;
     let intervals = change(before);
-    state.poll_queue.set_intervals(intervals);
+    state.poll_queue.intervals = intervals;
     let seconds = [intervals.young, intervals.steady, intervals.late].map(|step| step.as_secs());
     let limit = (intervals == before).then_some(limit);
     let text = message_line::poll_intervals(seconds, limit);
@@ -491,7 +491,7 @@ fn change_poll_speed(
 
 /// Reschedules polls that are due later than the current interval allows.
 fn apply_shorter_intervals(state: &mut State, now: Now) {
-    let (intervals, late_after) = (state.poll_queue.intervals(), state.estimate().late);
+    let (intervals, late_after) = (state.poll_queue.intervals, state.estimate().late);
     let slow: Vec<_> = state
         .list
         .iter()

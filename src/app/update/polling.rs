@@ -13,8 +13,8 @@ use crate::{
         state::{Severity, State},
     },
     domain::{
-        limiter::{Denied, DenyReason},
         list_change::{AccessMode, ListChange},
+        poll_request::{Backoff, Denied, DenyReason},
         poll_result::{ErrorScope, PollError, PollResult},
         response_notes::{self, Anomaly, ResponseNotes},
         schedule::{self, LOST_AFTER, MAX_WAIT, PollAttempt, PollState, StopReason},
@@ -25,23 +25,19 @@ use crate::{
     messages::message_line,
 };
 
-/// The shortest delay after a denied poll: an immediate retry would be denied again.
-const MIN_DELAY: Duration = Duration::from_millis(50);
-
 /// Returns the earliest time at which a poll may start; `None` if there is none to start.
 pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
-    let in_flight = state.list.counts().in_flight;
-    let opens = state.poll_queue.next_slot_at(in_flight, now.mono)?;
+    let opens = state.poll_queue.next_start(now.mono)?;
     if !state.poll_queue.requested().is_empty() {
         return Some(opens);
     }
-    if state.poll_queue.is_paused() {
+    if state.poll_queue.is_paused {
         return None;
     }
     state.list.next_due().map(|due| due.max(opens))
 }
 
-/// Starts every poll that is due and permitted, those that the user requested first.
+/// Asks for the next poll that is due, those that the user requested first.
 pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     while next_start(state, now).is_some_and(|at| at <= now.mono) {
         let requested = state.poll_queue.take_requested();
@@ -58,10 +54,7 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
         else {
             continue;
         };
-        let attempt = state.poll_queue.start(now.mono);
-        if is_manual {
-            state.poll_queue.mark_manual(attempt);
-        }
+        let (attempt, trigger) = state.poll_queue.ask(is_manual);
         state.list.update(&task, |watched| {
             watched.poll_state = PollState::InFlight {
                 attempt,
@@ -72,13 +65,13 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
             task,
             family,
             attempt,
+            trigger,
         });
     }
 }
 
 /// Ends polls that got no result by the deadline.
 pub(super) fn expire_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    state.poll_queue.prune_orphans(None, now.mono);
     loop {
         let lost = state
             .list
@@ -98,8 +91,7 @@ pub(super) fn expire_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>
     }
 }
 
-/// Applies a poll result. An outdated one is dropped; one for a removed task counts for the account
-/// only.
+/// Applies a poll result. An outdated one, or one for a removed task, counts for the account only.
 pub(super) fn poll_finished(
     state: &mut State,
     task: &TaskId,
@@ -108,37 +100,23 @@ pub(super) fn poll_finished(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    let orphan_since = state.poll_queue.end_orphan(attempt);
-    let in_flight_since = end_attempt(state, task, attempt, now).map(|(since, _)| since);
-    compare_clocks(state, &notes, in_flight_since.or(orphan_since), now);
-    record_anomalies(state, task, &answer, notes, in_flight_since, now);
-    let Some(since) = in_flight_since else {
-        if let Some(since) = orphan_since {
-            match answer {
-                Err(error) if error.scope() == ErrorScope::Account => {
-                    state.poll_queue.back_off(error, since, now.mono);
-                }
-                answer => backoff::apply_outcome(state, task, &answer, since, now),
-            }
-        }
-        return;
-    };
-    state.poll_queue.record_end(task, now.mono);
-    match answer {
-        Err(error) if error.scope() == ErrorScope::Account => {
-            reschedule(state, task, now.mono);
-            if error.is_local() {
-                // It was never sent.
-                state.poll_queue.uncount_start(since);
-            } else {
-                state.poll_queue.record_rejection(task, now.mono);
-            }
-            state.poll_queue.back_off(error, since, now.mono);
-        }
-        answer => {
-            backoff::apply_outcome(state, task, &answer, since, now);
-            apply_answer(state, task, answer, now, effects);
-        }
+    state.poll_queue.end_asking(attempt);
+    let since = start_of(state, task, attempt);
+    compare_clocks(state, &notes, since, now);
+    let backoff = notes.backoff.clone();
+    record_anomalies(state, task, &answer, notes, since, now);
+    state.poll_queue.end_deferral();
+    let error = answer.as_ref().err();
+    let is_account_wide = error.is_some_and(|error| error.scope() == ErrorScope::Account);
+    if since.is_some() && is_account_wide {
+        reschedule(state, task, now.mono);
+        state.poll_queue.record_rejection(task, now.mono);
+    }
+    if backoff.is_some() || error.is_none_or(PollError::is_answer) {
+        backoff::update_backoff(state, backoff, now);
+    }
+    if since.is_some() && !is_account_wide {
+        apply_answer(state, task, answer, now, effects);
     }
 }
 
@@ -173,21 +151,13 @@ fn record_anomalies(
     state.diagnostics.record(task, notes, answer, now.wall);
 }
 
-/// Ends an attempt; returns its start time and whether the user requested it. `None` if it is
-/// outdated or its task was removed.
-fn end_attempt(
-    state: &mut State,
-    task: &TaskId,
-    attempt: PollAttempt,
-    now: Now,
-) -> Option<(Mono, bool)> {
-    state.poll_queue.prune_orphans(Some(attempt), now.mono);
-    let is_manual = state.poll_queue.take_manual(attempt);
+/// Returns when an attempt started; `None` if it is outdated or its task was removed.
+fn start_of(state: &State, task: &TaskId, attempt: PollAttempt) -> Option<Mono> {
     match state.list.get(task)?.poll_state {
         PollState::InFlight {
             attempt: awaited,
             since,
-        } if awaited == attempt => Some((since, is_manual)),
+        } if awaited == attempt => Some(since),
         PollState::InFlight { .. } | PollState::DueAt(_) | PollState::Stopped(_) => None,
     }
 }
@@ -204,53 +174,51 @@ fn reschedule(state: &mut State, task: &TaskId, at: Mono) {
     });
 }
 
-/// Handles a poll that the limiter denied: it counts neither as a check nor as an error, and is
-/// only scheduled again.
+/// Handles a denied poll: it counts neither as a check nor as an error, and is only scheduled
+/// again.
 pub(super) fn poll_denied(
     state: &mut State,
     task: &TaskId,
     attempt: PollAttempt,
-    denied: Denied,
+    Denied { reason, wait }: Denied,
     now: Now,
 ) {
-    let Some((since, is_manual)) = end_attempt(state, task, attempt, now) else {
+    let is_manual = state.poll_queue.end_asking(attempt);
+    if start_of(state, task, attempt).is_none() {
         return;
-    };
-    state.poll_queue.uncount_start(since);
-    let until = now.mono.after(denied.wait.clamp(MIN_DELAY, MAX_WAIT));
-    match denied.reason {
-        DenyReason::TaskBusy => {
-            let at = until.max(interval_end(state, task, now));
+    }
+    let wait = wait.min(MAX_WAIT);
+    match reason {
+        DenyReason::JustChecked | DenyReason::TaskBusy => {
+            let at = now.mono.after(wait).max(interval_end(state, task, now));
             reschedule(state, task, at);
             if is_manual {
-                explain_denial(state, task, denied.wait, now);
+                explain_denial(state, &reason, wait, now);
             }
         }
         DenyReason::LimitReached => {
-            state.poll_queue.defer_until(until);
+            state.poll_queue.defer(wait, now.mono);
             // It was first in the queue, and stays first.
             reschedule(state, task, Mono::default());
             if is_manual {
                 state.poll_queue.requeue_first(task.clone());
             }
         }
-        DenyReason::AccountBackoff { error, failures } => {
+        DenyReason::AccountBackoff(error) => {
             reschedule(state, task, now.mono);
-            state
-                .poll_queue
-                .adopt_backoff(error, failures, until, now.mono);
+            let is_external = !error.is_local();
+            let backoff = Backoff { error, wait };
+            state.poll_queue.set_backoff(backoff, is_external, now.mono);
         }
     }
 }
 
 /// Explains why a requested refresh was denied: this instance or another one has just polled the
 /// task.
-fn explain_denial(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
+fn explain_denial(state: &mut State, reason: &DenyReason, wait: Duration, now: Now) {
     let wait = wait.as_secs_f64().ceil();
     let text = match state.poll_queue.backoff() {
-        _ if !state.poll_queue.was_just_polled(task, now.mono) => {
-            message_line::REFRESHED_BY_OTHER.to_owned()
-        }
+        _ if *reason == DenyReason::TaskBusy => message_line::REFRESHED_BY_OTHER.to_owned(),
         Some(backoff) => message_line::refresh_blocked(&backoff.message(now.mono), wait),
         None => message_line::just_refreshed(wait),
     };
@@ -266,7 +234,7 @@ fn interval_end(state: &State, task: &TaskId, now: Now) -> Mono {
     let late_after = state.estimate().late;
     let interval = state
         .poll_queue
-        .intervals()
+        .intervals
         .interval(watched.run_time(now), late_after);
     let wait = watched.poll_history.last_ok.map_or(Duration::ZERO, |last| {
         interval.saturating_sub(now.age_of(last))
@@ -283,7 +251,7 @@ fn apply_answer(
     effects: &mut Vec<Effect>,
 ) {
     let late_after = state.estimate().late;
-    let (intervals, jitter) = (state.poll_queue.intervals(), state.poll_queue.jitter());
+    let (intervals, jitter) = (state.poll_queue.intervals, state.poll_queue.jitter);
     let merge = selection::with_stable_selection(state, now, |rows| {
         rows.update(task, |watched| {
             let merge = watched.apply_answer(&answer, now.wall);

@@ -162,15 +162,11 @@ impl RowEditor<'_> {
 
     /// Inserts without updating the visible rows; call `rebuild` or `update_row` afterwards.
     fn insert_unindexed(&mut self, mut watched: WatchedTask) {
-        let State {
-            list, poll_queue, ..
-        } = &mut *self.state;
-        if let Some(before) = list.get(watched.id()) {
-            if matches!(before.poll_state, PollState::InFlight { .. }) {
-                watched.poll_state = before.poll_state;
-            }
-        } else if let Some((attempt, since)) = poll_queue.take_orphan(watched.id()) {
-            watched.poll_state = PollState::InFlight { attempt, since };
+        let list = &mut self.state.list;
+        if let Some(before) = list.get(watched.id())
+            && matches!(before.poll_state, PollState::InFlight { .. })
+        {
+            watched.poll_state = before.poll_state;
         }
         list.insert(watched);
     }
@@ -209,7 +205,6 @@ impl RowEditor<'_> {
     fn remove_unindexed(&mut self, id: &TaskId) -> Option<WatchedTask> {
         let State {
             list,
-            poll_queue,
             marks,
             downloads,
             ..
@@ -217,9 +212,6 @@ impl RowEditor<'_> {
         let watched = list.remove(id)?;
         marks.remove(id);
         downloads.needs_orphan_check = true;
-        if let PollState::InFlight { attempt, since } = watched.poll_state {
-            poll_queue.add_orphan(id.clone(), attempt, since);
-        }
         Some(watched)
     }
 

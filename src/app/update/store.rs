@@ -179,7 +179,7 @@ fn adopt_external(state: &mut State, task: WatchedTask, now: Now) -> Option<Task
 fn merge_external(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask {
     let interval = state
         .poll_queue
-        .intervals()
+        .intervals
         .interval(task.run_time(now), state.estimate().late);
     let Some(before) = state.list.get(task.id()) else {
         if matches!(task.poll_state, PollState::DueAt(_)) {
@@ -218,7 +218,7 @@ fn merge_external(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask
         (PollState::DueAt(_) | PollState::Stopped(StopReason::Rejected), _)
             if is_answered && is_recent =>
         {
-            let (intervals, jitter) = (state.poll_queue.intervals(), state.poll_queue.jitter());
+            let (intervals, jitter) = (state.poll_queue.intervals, state.poll_queue.jitter);
             let late_after = state.estimate().late;
             schedule::next_state_after_external(
                 task.poll_input(now),

@@ -5,8 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    app::state::State,
     domain::{
+        poll_queue::AccountBackoff,
         poll_result::PollError,
         text::CleanText,
         time::{self, Now},
@@ -42,12 +42,12 @@ impl BlockReason {
     /// Finds the reason: the account-wide backoff; else, if the last check of every task checked
     /// since the start failed, one of those errors. Errors of the task itself do not count.
     pub(super) fn find<'a>(
-        state: &State,
+        backoff: Option<&AccountBackoff>,
         unfinished: impl Iterator<Item = &'a WatchedTask>,
         started: Timestamp,
         now: Now,
     ) -> Option<Self> {
-        if let Some(backoff) = state.poll_queue().backoff() {
+        if let Some(backoff) = backoff {
             return Some(Self::new(&backoff.error, &backoff.message(now.mono)));
         }
         let mut found = None;
@@ -55,7 +55,7 @@ impl BlockReason {
             let history = &watched.poll_history;
             let failed = history.last_error.as_ref();
             match failed.filter(|failed| failed.at >= started) {
-                Some(failed) if is_task_error(&failed.error) => return None,
+                Some(failed) if failed.error.is_answer() => return None,
                 Some(failed) => found = Some(Self::new(&failed.error, &failed.error.message())),
                 None if history.last_ok.is_some_and(|at| at >= started) => return None,
                 None => {}
@@ -63,10 +63,6 @@ impl BlockReason {
         }
         found
     }
-}
-
-const fn is_task_error(error: &PollError) -> bool {
-    matches!(error, PollError::NotFound | PollError::Rejected { .. })
 }
 
 /// A period in which no check succeeds.

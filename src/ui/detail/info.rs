@@ -202,7 +202,7 @@ pub(super) fn last_check(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Stri
     let history = &watched.poll_history;
     let queue = ctx.state.poll_queue();
     let rejected = queue.backoff().zip(queue.rejected_at(watched.id()));
-    let is_due = matches!(watched.poll_state, PollState::DueAt(_)) && !queue.is_paused();
+    let is_due = matches!(watched.poll_state, PollState::DueAt(_)) && !queue.is_paused;
     let last = match (history.last_ok, history.failures, rejected) {
         (None, 0, Some((backoff, at))) => {
             let ago = format::ago(ctx.now.mono.since(at));
@@ -230,7 +230,7 @@ pub(super) fn last_check(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Stri
         PollState::InFlight { .. } => "checking now".to_owned(),
         PollState::Stopped(StopReason::Finished) => "finished".to_owned(),
         PollState::Stopped(StopReason::Rejected) => "stopped".to_owned(),
-        PollState::DueAt(_) if queue.is_paused() => "paused".to_owned(),
+        PollState::DueAt(_) if queue.is_paused => "paused".to_owned(),
         PollState::DueAt(_) if queue.backoff().is_some() => "waiting".to_owned(),
         PollState::DueAt(at) if history.failures > 0 => {
             let wait = format::countdown(at.since(ctx.now.mono));
@@ -238,7 +238,7 @@ pub(super) fn last_check(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Stri
         }
         PollState::DueAt(_) => {
             let run = watched.run_time(ctx.now);
-            let intervals = queue.intervals();
+            let intervals = queue.intervals;
             let interval = intervals.interval(run, ctx.estimate.late);
             format!("every {}", format::format_age(interval))
         }

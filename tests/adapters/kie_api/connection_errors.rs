@@ -51,53 +51,6 @@ fn offline_reason(result: PollResult, origin: &str) -> String {
         .replace(origin.trim_start_matches("http://"), "HOST")
 }
 
-// F6
-#[tokio::test]
-async fn a_connection_reset_before_a_response_is_retried() {
-    let reset = vec![Step::Read, Step::Reset];
-    let good = vec![
-        Step::Read,
-        Step::Write(http_response("200 OK", RUNNING).into()),
-    ];
-
-    let mut server = RawServer::start(vec![reset.clone(), good]).await;
-    assert!(fetch_from(&server.origin()).await.is_ok());
-    assert_eq!(server.requests().len(), 2);
-
-    let mut server = RawServer::start(vec![reset]).await;
-    assert_eq!(
-        fetch_from(&server.origin()).await,
-        Err(PollError::ConnectionLost)
-    );
-    assert_eq!(server.requests().len(), 2, "one retry only");
-
-    // Closed without a response or within the headers: the same.
-    for response in ["", "HTTP/1.1 20"] {
-        let mut server = RawServer::answering(response).await;
-        assert_eq!(
-            fetch_from(&server.origin()).await,
-            Err(PollError::ConnectionLost)
-        );
-        assert_eq!(server.requests().len(), 2);
-    }
-}
-
-// F7
-#[tokio::test]
-async fn an_idle_connection_closed_by_the_server_goes_unnoticed() {
-    let good = || Step::Write(http_response("200 OK", RUNNING).into());
-    // The first connection is reset just after the second request was sent on it.
-    let stale = vec![Step::Read, good(), Step::Read, Step::Reset];
-    let mut server = RawServer::start(vec![stale, vec![Step::Read, good()]]).await;
-    let client = client(&server.origin(), RequestLimits::default());
-
-    assert!(fetch(&client).await.is_ok());
-    assert!(fetch(&client).await.is_ok());
-
-    let connections: Vec<_> = server.requests().into_iter().map(|(n, _)| n).collect();
-    assert_eq!(connections, [0, 0, 1]);
-}
-
 // F25, F26
 #[tokio::test]
 async fn truncated_responses_are_reported() {
@@ -541,9 +494,12 @@ async fn hostile_answers_take_little_memory() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = memory("VmRSS");
 
-    let family = kietop::domain::task::Family::LumaModify;
     let mut notes = kietop::domain::response_notes::ResponseNotes::default();
-    drop(kietop::ports::TaskApi::poll(&client, &super::id(), family, &mut notes).await);
+    drop(
+        client
+            .poll(&super::poll_request(super::id()), &mut notes)
+            .await,
+    );
 
     let extra = memory("VmHWM").saturating_sub(before);
     println!("{name}: {extra} KiB, including the server's copy");

@@ -16,8 +16,9 @@ use kietop::{
         },
         preview::PreviewError,
         raw_response::RawResponse,
+        response_notes::ResponseNotes,
         saved_session::SavedSession,
-        schedule::{LOST_AFTER, MAX_IN_FLIGHT, PollAttempt},
+        schedule::{LOST_AFTER, PollAttempt},
         store_request::{StoreReply, StoreRequest},
         task::TaskId,
         time::Now,
@@ -27,11 +28,13 @@ use kietop::{
 };
 
 use super::steps::{TestStep, answer_for, denial_for, download_error_for, hostile_text, notes_for};
-use crate::support::{self, id, task};
+use crate::support::{self, id, own_backoff, task};
 
 #[derive(Default)]
 pub(crate) struct FakeServices {
-    open_polls: Vec<(TaskId, PollAttempt, Duration)>,
+    /// The poll that waits for a permit, with its time.
+    asking: Option<(TaskId, PollAttempt, Duration)>,
+    open_polls: Vec<(TaskId, PollAttempt)>,
     finished_polls: Vec<(TaskId, PollAttempt)>,
     /// Removed tasks with their last known state.
     removed: HashMap<TaskId, WatchedTask>,
@@ -39,8 +42,6 @@ pub(crate) struct FakeServices {
     /// All other effects that need an answer.
     open_effects: Vec<Effect>,
     finished_downloads: Vec<DownloadId>,
-    /// The start times of all polls.
-    pub(crate) starts: Vec<Duration>,
 }
 
 impl FakeServices {
@@ -49,28 +50,15 @@ impl FakeServices {
             match effect {
                 Effect::Poll { task, attempt, .. } => {
                     let at = now.mono.since_start();
-                    // Polls without an answer for that long count as lost; no adapter waits longer.
-                    let (open, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open_polls)
-                        .into_iter()
-                        .partition(|(_, _, since)| *since + LOST_AFTER > at);
-                    self.open_polls = open;
-                    self.finished_polls
-                        .extend(lost.into_iter().map(|(task, attempt, _)| (task, attempt)));
-                    assert!(
-                        self.open_polls.iter().all(|(other, ..)| *other != task),
-                        "{task} is polled twice at once"
-                    );
+                    // A request that was not answered for that long counts as lost.
+                    if let Some((_, _, since)) = self.asking {
+                        assert!(since + LOST_AFTER <= at, "two polls wait for a permit");
+                    }
                     assert!(
                         state.list().get(&task).is_some(),
                         "{task} is not on the list"
                     );
-                    self.open_polls.push((task, attempt, at));
-                    assert!(
-                        self.open_polls.len() <= MAX_IN_FLIGHT,
-                        "{:?}",
-                        self.open_polls
-                    );
-                    self.starts.push(at);
+                    self.asking = Some((task, attempt, at));
                 }
                 Effect::Store(StoreRequest::Write(changes)) => self.open_writes.push(changes),
                 effect @ (Effect::Store(_)
@@ -83,9 +71,7 @@ impl FakeServices {
                 | Effect::Copy(_)
                 | Effect::Notify(_)
                 | Effect::Suspend) => self.open_effects.push(effect),
-                // Not answered: other instances only receive it.
-                Effect::Broadcast(_)
-                | Effect::StopDownload(_)
+                Effect::StopDownload(_)
                 | Effect::StopPreview(_)
                 | Effect::Terminal(_)
                 | Effect::Redraw
@@ -118,19 +104,15 @@ impl FakeServices {
             },
             TestStep::Wait(_) => Msg::Tick,
             TestStep::Answer(kind) => {
-                let (task, attempt, _) = self.finish_poll(kind)?;
-                Msg::Polled {
-                    task,
-                    attempt,
-                    answer: Box::new(answer_for(kind)),
-                    notes: notes_for(kind),
+                if let Some((task, attempt, _)) = self.asking.take() {
+                    self.open_polls.push((task, attempt));
+                    return Some(Msg::PollStarted(attempt));
                 }
+                let (task, attempt) = self.finish_poll(kind)?;
+                polled(task, attempt, kind)
             }
             TestStep::DenyPoll(kind) => {
-                let (task, attempt, started) = self.finish_poll(kind)?;
-                // No request was sent, so it does not count for the limits.
-                let start = self.starts.iter().rposition(|start| *start == started)?;
-                self.starts.remove(start);
+                let (task, attempt, _) = self.asking.take()?;
                 Msg::PollDenied {
                     task,
                     attempt,
@@ -139,12 +121,7 @@ impl FakeServices {
             }
             TestStep::LateAnswer(kind) => {
                 let (task, attempt) = self.finished_polls.last().cloned()?;
-                Msg::Polled {
-                    task,
-                    attempt,
-                    answer: Box::new(answer_for(kind)),
-                    notes: notes_for(kind),
-                }
+                polled(task, attempt, kind)
             }
             TestStep::FinishWrite(kind) => {
                 self.finish_write((kind % 4 == 3).then_some(StoreError::Full), state)?
@@ -170,11 +147,11 @@ impl FakeServices {
     }
 
     /// Ends one of the open polls.
-    fn finish_poll(&mut self, kind: u8) -> Option<(TaskId, PollAttempt, Duration)> {
+    fn finish_poll(&mut self, kind: u8) -> Option<(TaskId, PollAttempt)> {
         let at = usize::from(kind / 16) % self.open_polls.len().max(1);
         let last = self.open_polls.len().checked_sub(1)?;
         let poll = self.open_polls.swap_remove(at.min(last));
-        self.finished_polls.push((poll.0.clone(), poll.1));
+        self.finished_polls.push(poll.clone());
         Some(poll)
     }
 
@@ -343,7 +320,6 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
         Effect::Notify(_) => Msg::Notified(result()),
         Effect::Suspend => Msg::Resumed,
         Effect::Poll { .. }
-        | Effect::Broadcast(_)
         | Effect::StopDownload(_)
         | Effect::StopPreview(_)
         | Effect::Terminal(_)
@@ -372,5 +348,18 @@ fn reply_to(request: &StoreRequest, kind: u8) -> StoreReply {
         StoreRequest::SaveSession(_)
         | StoreRequest::SaveLastSeen(_)
         | StoreRequest::RestoreListFile => StoreReply::Done,
+    }
+}
+
+fn polled(task: TaskId, attempt: PollAttempt, kind: u8) -> Msg {
+    let answer = answer_for(kind);
+    Msg::Polled {
+        task,
+        attempt,
+        notes: ResponseNotes {
+            backoff: own_backoff(&answer, 1),
+            ..notes_for(kind)
+        },
+        answer: Box::new(answer),
     }
 }

@@ -12,8 +12,8 @@ use kietop::{
     },
     domain::{
         download::DownloadError,
-        limiter::{Denied, DenyReason},
         link::{Link, Links},
+        poll_request::{Denied, DenyReason},
         poll_result::{Observation, PollError, PollResult},
         response_notes::{Anomaly, MAX_EXCERPT_LEN, ResponseNotes},
         task::{CallbackStatus, FailureStage, TaskDetails, TaskState},
@@ -201,6 +201,7 @@ pub(crate) fn notes_for(kind: u8) -> ResponseNotes {
         date: Timestamp::from_second(i64::from(kind) << (kind % 32)).ok(),
         anomalies: vec![Anomaly::ALL[usize::from(kind) % Anomaly::ALL.len()]],
         text: Some(CleanText::block(hostile_text(kind / 16), MAX_EXCERPT_LEN)),
+        ..ResponseNotes::default()
     }
 }
 
@@ -211,19 +212,16 @@ pub(crate) fn denial_for(kind: u8) -> Denied {
     let reason = match kind % 3 {
         0 => DenyReason::TaskBusy,
         1 => DenyReason::LimitReached,
-        _ => DenyReason::AccountBackoff {
-            error: match kind / 3 % 5 {
-                0 => PollError::Maintenance,
-                1 => PollError::Unauthorized(401),
-                2 => PollError::OutOfCredits,
-                3 => PollError::Offline(line(hostile_text(kind / 16))),
-                _ => PollError::RateLimited {
-                    code: 429,
-                    retry_after: None,
-                },
+        _ => DenyReason::AccountBackoff(match kind / 3 % 5 {
+            0 => PollError::Maintenance,
+            1 => PollError::Unauthorized(401),
+            2 => PollError::OutOfCredits,
+            3 => PollError::Offline(line(hostile_text(kind / 16))),
+            _ => PollError::RateLimited {
+                code: 429,
+                retry_after: None,
             },
-            failures: u32::from(kind),
-        },
+        }),
     };
     Denied {
         reason,

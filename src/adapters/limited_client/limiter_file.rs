@@ -2,9 +2,7 @@
 //!
 //! A small text file, read and rewritten under its lock. That takes microseconds, needs no sync
 //! (the content is stale within seconds), and does not write to the list, which would wake all
-//! instances. If the file cannot be used (full disk, no permission), permits are granted anyway and
-//! only the caller's own limits apply; invalid content is discarded. A held lock is waited for, so
-//! the limits also work on a busy machine; a lock that is never released is ignored after a while.
+//! instances. Invalid content is discarded.
 //!
 //! The file contains a salted hash of address and key, never the key.
 
@@ -12,201 +10,125 @@ use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
     hash::{BuildHasher as _, RandomState},
-    io::{self, Read as _, Seek as _, Write as _},
+    io,
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
     time::Duration,
 };
 
-use super::regular_file::{self, Symlinks};
 use crate::{
+    adapters::regular_file::{self, Symlinks},
     domain::{
-        limiter::{
-            AccountHash, Broadcast, Denied, DenyReason, Limiter, OwnerProcess, Permit,
-            RequestOutcome, SharedBackoff,
-        },
+        account_hash::AccountHash,
+        limiter::{OwnerProcess, Permit, RequestLimiter, SharedBackoff},
         poll_result::PollError,
         schedule::MAX_IN_FLIGHT,
         task::TaskId,
         text::CleanText,
         time::Mono,
     },
-    ports::RequestLimiter,
 };
-
-pub mod limited_client;
-mod process_identity;
 
 /// The first line of the file. A file of another version is discarded.
 const FILE_HEADER: &str = "kietop turns 3";
 
 /// The most read of the file, in bytes; a full limiter takes a few thousand.
-const MAX_FILE_LEN: u64 = 16 * 1024;
+const MAX_FILE_LEN: usize = 16 * 1024;
 
 /// The longest error text kept, in bytes.
 const MAX_ERROR_LEN: usize = 512;
 
-/// Attempts to get the lock, [`LOCK_RETRY_DELAY`] apart: one second in all. It is held for
-/// microseconds, but many processes may want it, and its holder may have to wait for a CPU.
-const MAX_LOCK_ATTEMPTS: u32 = 1000;
-const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
+/// Whether to wait for the lock of another process, which holds it for microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LockWait {
+    Patient,
+    Never,
+}
 
-/// The time after which a held lock is ignored: its holder was probably stopped while holding it.
-const MAX_LOCK_TIME: Duration = Duration::from_secs(10);
-
-/// The wait before another attempt when the lock was not free.
-const RETRY_DELAY: Duration = Duration::from_millis(200);
-
-/// A limiter stored in a file beside the list.
+/// A file with a limiter. It is kept open.
 #[derive(Debug)]
-pub struct FileLimiter {
+pub(super) struct LimiterFile {
     list: PathBuf,
-    clock: fn() -> Mono,
-    /// Owner of the permits acquired here.
-    own_process: Option<OwnerProcess>,
-    /// When the lock was first found held, in milliseconds of the clock; zero if it is free.
-    locked_since: AtomicU64,
+    open: Option<OpenFile>,
 }
 
-/// The reason why the limiter file cannot be used.
-#[derive(Debug, thiserror::Error)]
-enum LimiterError {
-    #[error("another process holds the lock")]
-    Locked,
-    #[error(transparent)]
-    Unusable(#[from] io::Error),
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
 }
 
-impl FileLimiter {
-    /// Returns the limiter beside a list. All processes on the host must share the clock.
-    pub fn for_list(list: PathBuf, clock: fn() -> Mono) -> Self {
-        Self {
-            list,
-            clock,
-            own_process: process_identity::current_process(),
-            locked_since: AtomicU64::new(0),
+/// A lock that ends on drop, also after a panic.
+#[derive(Debug)]
+struct FileLock<'a>(&'a File);
+
+impl Drop for FileLock<'_> {
+    fn drop(&mut self) {
+        // Closing the file would end it too.
+        self.0.unlock().unwrap_or_default();
+    }
+}
+
+impl LimiterFile {
+    /// Returns the file beside a list.
+    pub(super) const fn for_list(list: PathBuf) -> Self {
+        Self { list, open: None }
+    }
+
+    /// Runs `work` on the limiter and its salt, and writes the result back.
+    pub(super) fn update<T>(
+        &mut self,
+        lock_wait: LockWait,
+        work: impl FnOnce(&mut RequestLimiter, u64) -> T,
+    ) -> io::Result<T> {
+        let file = self.open()?;
+        match lock_wait {
+            LockWait::Patient => file.lock()?,
+            LockWait::Never => file.try_lock()?,
         }
+        let _lock = FileLock(file);
+        let mut buffer = vec![0; MAX_FILE_LEN];
+        let length = file.read_at(&mut buffer, 0)?;
+        buffer.truncate(length);
+        // Invalid UTF-8: start with an empty limiter.
+        let text = String::from_utf8(buffer).unwrap_or_default();
+        let (mut limiter, salt) = deserialize(&text);
+        let salt = salt.unwrap_or_else(|| RandomState::new().hash_one(FILE_HEADER));
+        let result = work(&mut limiter, salt);
+        let text = serialize(&limiter, salt);
+        file.write_all_at(text.as_bytes(), 0)?;
+        if text.len() < length {
+            file.set_len(text.len() as u64)?;
+        }
+        Ok(result)
+    }
+
+    /// Returns the open file. Opens it for the first call, and after it was deleted or replaced.
+    fn open(&mut self) -> io::Result<&File> {
+        let id = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+        self.open.take_if(|open| {
+            fs::metadata(&open.path).map_or(true, |metadata| id(&metadata) != open.id)
+        });
+        let open = if let Some(open) = self.open.take() {
+            open
+        } else {
+            let path = self.path();
+            let file = open_file(&path, self.list.exists())?;
+            let id = id(&file.metadata()?);
+            OpenFile { file, path, id }
+        };
+        Ok(&self.open.insert(open).file)
     }
 
     /// Returns the file's path, beside the list itself and not beside a symbolic link to it.
-    fn file_path(&self) -> PathBuf {
+    fn path(&self) -> PathBuf {
         let list = fs::canonicalize(&self.list).unwrap_or_else(|_| self.list.clone());
         let mut name = list.into_os_string();
         name.push("-turns");
         name.into()
     }
-
-    /// Returns the time in the file's precision, so that a permit equals its stored copy.
-    fn now(&self) -> Mono {
-        Mono::at(Duration::from_millis(to_millis(
-            (self.clock)().since_start(),
-        )))
-    }
-
-    /// Runs `work` on the limiter and its salt, and writes the result back.
-    fn update<T>(
-        &self,
-        work: impl FnOnce(&mut Limiter, u64, Mono) -> T,
-    ) -> Result<T, LimiterError> {
-        let result = self.try_update(work);
-        let now = u64::try_from(self.now().since_start().as_millis()).unwrap_or(u64::MAX);
-        let result = match result {
-            Err(LimiterError::Locked) => {
-                // Zero means that the lock is free.
-                let now = now.max(1);
-                let first = self.locked_since.compare_exchange(
-                    0,
-                    now,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
-                let since = first.err().unwrap_or(now);
-                if now.saturating_sub(since) < to_millis(MAX_LOCK_TIME) {
-                    Err(LimiterError::Locked)
-                } else {
-                    Err(io::Error::other("the lock is never released").into())
-                }
-            }
-            result => {
-                self.locked_since.store(0, Ordering::Relaxed);
-                result
-            }
-        };
-        result.inspect_err(|error| tracing::debug!(%error, "the shared limiter cannot be used"))
-    }
-
-    fn try_update<T>(
-        &self,
-        work: impl FnOnce(&mut Limiter, u64, Mono) -> T,
-    ) -> Result<T, LimiterError> {
-        let mut file = open_file(&self.file_path(), self.list.exists())?;
-        lock(&file)?;
-        let mut text = String::new();
-        // Invalid UTF-8: start with an empty limiter.
-        if (&file)
-            .take(MAX_FILE_LEN)
-            .read_to_string(&mut text)
-            .is_err()
-        {
-            text.clear();
-        }
-        let (mut limiter, salt) = deserialize(&text);
-        let salt = salt.unwrap_or_else(|| RandomState::new().hash_one(FILE_HEADER));
-        let result = work(&mut limiter, salt, self.now());
-        let text = serialize(&limiter, salt);
-        file.rewind()?;
-        file.write_all(text.as_bytes())?;
-        file.set_len(text.len().try_into().unwrap_or(MAX_FILE_LEN))?;
-        Ok(result)
-    }
-}
-
-impl RequestLimiter for FileLimiter {
-    fn acquire(&self, task: &TaskId, account: AccountHash) -> Result<Permit, Denied> {
-        let result = self.update(|limiter, salt, now| {
-            limiter.release_dead(|owner| process_identity::has_exited(owner, self.own_process));
-            limiter.acquire_for(task, account.salted(salt), self.own_process, now)
-        });
-        match result {
-            Ok(permit) => permit,
-            Err(LimiterError::Locked) => Err(Denied {
-                reason: DenyReason::LimitReached,
-                wait: RETRY_DELAY,
-            }),
-            // Without an account: no hash without salt may get into the file.
-            Err(LimiterError::Unusable(_)) => Ok(Permit {
-                task: task.clone(),
-                account: AccountHash::default(),
-                since: self.now(),
-                owner: None,
-            }),
-        }
-    }
-
-    fn acquire_retry(&self) -> Result<(), Duration> {
-        match self.update(|limiter, _, now| limiter.acquire_retry(now)) {
-            Ok(result) => result,
-            Err(LimiterError::Locked) => Err(RETRY_DELAY),
-            Err(LimiterError::Unusable(_)) => Ok(()),
-        }
-    }
-
-    fn release(&self, permit: &Permit, outcome: &RequestOutcome) {
-        // On failure the permit expires.
-        self.update(|limiter, _, now| limiter.release(permit, outcome, now))
-            .unwrap_or_default();
-    }
-
-    fn broadcast(&self, message: &Broadcast, account: AccountHash) {
-        // On failure the others find out themselves.
-        self.update(|limiter, salt, now| limiter.apply(message, account.salted(salt), now))
-            .unwrap_or_default();
-    }
-}
-
-fn to_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Opens the file, or creates it (0600) if its list exists. Symbolic links are not followed.
@@ -216,25 +138,17 @@ fn open_file(path: &Path, may_create: bool) -> io::Result<File> {
         .read(true)
         .write(true)
         .create(may_create)
-        .truncate(false);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        .truncate(false)
+        .mode(0o600);
     regular_file::open(path, &mut options, Symlinks::Refuse)
 }
 
-/// Locks the file until it is closed.
-fn lock(file: &File) -> Result<(), LimiterError> {
-    for _ in 0..MAX_LOCK_ATTEMPTS {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(fs::TryLockError::WouldBlock) => thread::park_timeout(LOCK_RETRY_DELAY),
-            Err(fs::TryLockError::Error(error)) => return Err(error.into()),
-        }
-    }
-    Err(LimiterError::Locked)
+pub(super) fn to_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Serialises a limiter: one line for each entry, times in milliseconds.
-fn serialize(limiter: &Limiter, salt: u64) -> String {
+fn serialize(limiter: &RequestLimiter, salt: u64) -> String {
     let millis = |at: Mono| at.since_start().as_millis();
     let mut text = format!("{FILE_HEADER}\nsalt {salt:016x}\n");
     let mut line = |line: std::fmt::Arguments<'_>| {
@@ -244,7 +158,11 @@ fn serialize(limiter: &Limiter, salt: u64) -> String {
     for at in &limiter.request_times {
         line(format_args!("started {}", millis(*at)));
     }
-    for (keyword, permits) in [("asking", &limiter.in_use), ("asked", &limiter.released)] {
+    for (keyword, permits) in [
+        ("asking", &limiter.in_use),
+        ("asked", &limiter.released),
+        ("failed", &limiter.failed),
+    ] {
         for Permit {
             task,
             account,
@@ -285,8 +203,8 @@ fn serialize(limiter: &Limiter, salt: u64) -> String {
 }
 
 /// Parses a limiter and its salt. Skips invalid lines, and the whole text of another version.
-fn deserialize(text: &str) -> (Limiter, Option<u64>) {
-    let (mut limiter, mut salt) = (Limiter::default(), None);
+fn deserialize(text: &str) -> (RequestLimiter, Option<u64>) {
+    let (mut limiter, mut salt) = (RequestLimiter::default(), None);
     let mut lines = text.lines();
     if lines.next() != Some(FILE_HEADER) {
         return (limiter, salt);
@@ -313,7 +231,7 @@ fn parse_owner(text: &str) -> Option<OwnerProcess> {
     })
 }
 
-fn parse_line(line: &str, limiter: &mut Limiter) -> Option<()> {
+fn parse_line(line: &str, limiter: &mut RequestLimiter) -> Option<()> {
     let (keyword, rest) = line.split_once(' ')?;
     let time = |text: &str| Some(Mono::at(Duration::from_millis(text.parse().ok()?)));
     let account = |text: &str| Some(AccountHash::from_u64(u64::from_str_radix(text, 16).ok()?));
@@ -330,6 +248,7 @@ fn parse_line(line: &str, limiter: &mut Limiter) -> Option<()> {
         "started" => limiter.request_times.push(time(rest)?),
         "asking" => limiter.in_use.push(permit(rest)?),
         "asked" => limiter.released.push(permit(rest)?),
+        "failed" => limiter.failed.push(permit(rest)?),
         "held" => {
             let mut fields = rest.splitn(7, ' ');
             let mut next = || fields.next();
@@ -362,7 +281,7 @@ mod tests {
     #[test]
     fn limiter_state_round_trips_through_its_file() {
         let at = |millis| Mono::at(Duration::from_millis(millis));
-        let limiter = Limiter {
+        let limiter = RequestLimiter {
             request_times: vec![at(1), at(2)],
             in_use: vec![Permit {
                 task: id("a"),
@@ -380,6 +299,12 @@ mod tests {
                 since: at(3),
                 owner: None,
             }],
+            failed: vec![Permit {
+                task: id("c"),
+                account: AccountHash::from_u64(7),
+                since: at(2),
+                owner: None,
+            }],
             backoffs: vec![SharedBackoff {
                 account: AccountHash::from_u64(7),
                 error: PollError::Server {
@@ -393,7 +318,7 @@ mod tests {
         };
 
         assert_eq!(deserialize(&serialize(&limiter, 5)), (limiter, Some(5)));
-        let empty = Limiter::default();
+        let empty = RequestLimiter::default();
         assert_eq!(deserialize(&serialize(&empty, 0)), (empty, Some(0)));
     }
 
@@ -409,7 +334,11 @@ mod tests {
             format!("{header}held -1 2 3 offline 0 x\nstarted 99999999999999999999999999\n"),
         ];
         for text in invalid {
-            assert_eq!(deserialize(&text), (Limiter::default(), None), "{text:?}");
+            assert_eq!(
+                deserialize(&text),
+                (RequestLimiter::default(), None),
+                "{text:?}"
+            );
         }
         let many = "asking 1 7 - a\n".repeat(100);
         let (limiter, _) = deserialize(&format!("{header}{many}"));

@@ -19,7 +19,9 @@ pub(super) const fn current_process() -> Option<OwnerProcess> {
 
 /// Reports whether a process has certainly exited, as far as this process can know.
 pub(super) fn has_exited(owner: OwnerProcess, current_process: Option<OwnerProcess>) -> bool {
-    current_process.is_some_and(|own| own.namespace == owner.namespace && has_exited_here(owner))
+    current_process.is_some_and(|own| {
+        own != owner && own.namespace == owner.namespace && has_exited_here(owner)
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -39,10 +41,10 @@ mod linux {
         process::{Pid, test_kill_process},
     };
 
-    use super::OwnerProcess;
+    use crate::domain::limiter::OwnerProcess;
 
     /// Returns the identity of this process; `None` if it cannot be determined.
-    pub(in super::super) fn current_process() -> Option<OwnerProcess> {
+    pub(crate) fn current_process() -> Option<OwnerProcess> {
         let pid = std::process::id();
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // `/proc` may belong to another PID namespace.
