@@ -2,8 +2,8 @@
 
 use std::{fs, io, path::Path};
 
-/// Removes the oldest files or folders, so that `max_count` remain with `newest`. Only entries whose
-/// name `is_ours` are touched.
+/// Removes the oldest files or folders, so that `max_count` remain with `newest`. Only entries
+/// whose name `is_ours` are touched.
 pub(super) fn remove_oldest(
     folder: &Path,
     newest: &Path,

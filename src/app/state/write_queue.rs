@@ -43,8 +43,8 @@ pub struct WriteQueue {
 }
 
 impl WriteQueue {
-    /// Returns the changes if they are to be written now; else queues them. The user's changes never
-    /// wait: if they cannot be written, the user learns it at once.
+    /// Returns the changes if they are to be written now; else queues them. The user's changes
+    /// never wait: if they cannot be written, the user learns it at once.
     pub(in crate::app) fn push(&mut self, changes: Vec<ListChange>) -> Option<Vec<ListChange>> {
         let can_write = self.error.is_none()
             && self.changes.is_empty()

@@ -248,7 +248,7 @@ fn messages_are_read_in_both_spellings_and_cleaned() {
     assert!(message(json!({"code": 500, "msg": "x".repeat(1 << 20)})).len() <= 4096);
 }
 
-// F24, F34, F36, F38, F40
+// F14, F24, F34, F36, F38, F40
 #[test]
 fn broken_documents_are_reported() {
     let table: [(&[u8], &str); 13] = [
