@@ -89,11 +89,8 @@ pub async fn run(args: &ListArgs, global: &GlobalArgs) -> Result<(), CommandFail
             &json::FIELD_NAMES,
         ))?;
     } else {
-        let mut text = format_table(&tasks, &labels, &context);
-        if io::stdout().is_terminal() && !tasks.is_empty() {
-            text.insert_str(0, &format_header(&tasks));
-        }
-        output::to_stdout(&text)?;
+        let has_header = io::stdout().is_terminal() && !tasks.is_empty();
+        output::to_stdout(&format_table(&tasks, &labels, &context, has_header))?;
     }
     failure.map_or(Ok(()), Err)
 }
@@ -377,59 +374,45 @@ fn account_failure(error: &PollError) -> CommandFailure {
 }
 
 /// Formats the list as aligned columns, without colour.
-fn format_table(tasks: &[WatchedTask], labels: &LabelIndex, context: &FilterContext) -> String {
+fn format_table(
+    tasks: &[WatchedTask],
+    labels: &LabelIndex,
+    context: &FilterContext,
+    has_header: bool,
+) -> String {
     let FilterContext {
         estimate,
         retention,
         now,
     } = *context;
-    let width = id_width(tasks);
-    let mut text = String::new();
-    for watched in tasks {
-        let status = watched.status(&estimate, retention, now);
-        let word = status.word();
-        let age = format::format_age(now.age_of(watched.started_at()));
-        let link = format::link_expiry(watched.link_expiry(retention, now));
+    let cells = |watched: &WatchedTask| {
         let title = watched.unique_title(labels);
-        let title = title.lines().next().unwrap_or_default();
+        [
+            watched.id().to_string(),
+            watched.status(&estimate, retention, now).word().to_owned(),
+            format::format_age(now.age_of(watched.started_at())),
+            format_run_time(watched),
+            format::link_expiry(watched.link_expiry(retention, now)).into_owned(),
+            title.lines().next().unwrap_or_default().to_owned(),
+        ]
+    };
+    let headings = ["TASK", "STATUS", "AGE", "TOOK", "LINK", "TITLE"].map(str::to_owned);
+    let header = has_header.then_some(headings);
+    let rows: Vec<_> = header.into_iter().chain(tasks.iter().map(cells)).collect();
+    let id_width = rows.iter().map(|[id, ..]| format::width(id)).max();
+    let id_width = id_width.unwrap_or_default().max(32);
+    let lines = rows.iter().map(|[id, word, age, took, link, title]| {
         let cells = [
-            watched.id().as_str(),
-            word,
-            &age,
-            &format_run_time(watched),
-            &link,
-            title,
+            format::pad_end(id, id_width),
+            format::pad_end(word, 13),
+            format::pad_start(age, 4),
+            format::pad_start(took, 7),
+            format::pad_end(link, 9),
+            title.clone(),
         ];
-        push_row(&mut text, width, cells);
-    }
-    text
-}
-
-fn format_header(tasks: &[WatchedTask]) -> String {
-    let mut text = String::new();
-    let headings = ["TASK", "STATUS", "AGE", "TOOK", "LINK", "TITLE"];
-    push_row(&mut text, id_width(tasks), headings);
-    text
-}
-
-fn id_width(tasks: &[WatchedTask]) -> usize {
-    let widths = tasks
-        .iter()
-        .map(|watched| format::width(watched.id().as_str()));
-    widths.max().unwrap_or_default().max(32)
-}
-
-fn push_row(text: &mut String, id_width: usize, [id, word, age, took, link, title]: [&str; 6]) {
-    let cells = [
-        format::pad_end(id, id_width),
-        format::pad_end(word, 13),
-        format::pad_start(age, 4),
-        format::pad_start(took, 7),
-        format::pad_end(link, 9),
-        title.to_owned(),
-    ];
-    text.push_str(cells.join("  ").trim_end());
-    text.push('\n');
+        format!("{}\n", cells.join("  ").trim_end())
+    });
+    lines.collect()
 }
 
 /// Formats the run time, or the error code of a failed task, as in the dashboard.

@@ -49,10 +49,15 @@ impl<'a> TomlReader<'a> {
 
     /// Returns the top-level section.
     pub(super) const fn root(&'a self) -> TomlSection<'a> {
+        self.section(String::new(), Some(&self.table))
+    }
+
+    /// Returns a section; `path` ends with a full stop, or is empty for the root.
+    const fn section(&'a self, path: String, table: Option<&'a DeTable<'a>>) -> TomlSection<'a> {
         TomlSection {
             reader: self,
-            path: String::new(),
-            table: Some(&self.table),
+            path,
+            table,
             read_names: Vec::new(),
         }
     }
@@ -79,6 +84,55 @@ impl<'a> TomlReader<'a> {
         headers
             .last()
             .is_some_and(|(_, line)| self.broken_lines.contains(&line))
+    }
+
+    /// Reads a string or a list of strings; reports a value of another type.
+    fn strings(
+        &self,
+        full: &str,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> Option<Located<Vec<Located<&'a str>>>> {
+        let located = |value: &'a Spanned<DeValue<'a>>| {
+            Some(Located {
+                offset: value.span().start,
+                value: value.get_ref().as_str()?,
+            })
+        };
+        let offset = value.span().start;
+        if let Some(text) = located(value) {
+            let value = vec![text];
+            return Some(Located { offset, value });
+        }
+        let Some(array) = value.get_ref().as_array() else {
+            self.report_wrong_type(full, value, "a string or a list of strings");
+            return None;
+        };
+        let mut strings = Vec::new();
+        for item in array {
+            let Some(text) = located(item) else {
+                self.report_wrong_type(full, item, "a list of strings in quotes");
+                return None;
+            };
+            strings.push(text);
+        }
+        Some(Located {
+            offset,
+            value: strings,
+        })
+    }
+
+    fn report_wrong_type(&self, full: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
+        let found = match value.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a decimal number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a section",
+        };
+        let message = error::wrong_type(full, expected, found);
+        self.report(value.span().start, &message);
     }
 
     /// Returns all keys read so far, as dotted paths, in reading order.
@@ -187,7 +241,7 @@ impl<'a> TomlSection<'a> {
     /// Reads a list of strings. A single string is a list of one.
     pub(super) fn strings(&mut self, name: &'static str) -> Option<Located<Vec<Located<&'a str>>>> {
         let value = self.read_value(name)?;
-        parse_strings(self.reader, &self.full_key(name), value)
+        self.reader.strings(&self.full_key(name), value)
     }
 
     pub(super) fn section(&mut self, name: &'static str) -> TomlSection<'a> {
@@ -203,12 +257,8 @@ impl<'a> TomlSection<'a> {
             }
             table
         });
-        TomlSection {
-            reader: self.reader,
-            path: format!("{}.", self.full_key(name)),
-            table,
-            read_names: Vec::new(),
-        }
+        let path = format!("{}.", self.full_key(name));
+        self.reader.section(path, table)
     }
 
     /// Returns all entries not read by name: sections or lists of strings.
@@ -216,13 +266,10 @@ impl<'a> TomlSection<'a> {
         let entries = self.unread_entries().map(|(name, offset, value)| {
             let full = format!("{}{name}", self.path);
             let content = match value.get_ref().as_table() {
-                Some(table) => EntryContent::Section(TomlSection {
-                    reader: self.reader,
-                    path: format!("{full}."),
-                    table: Some(table),
-                    read_names: Vec::new(),
-                }),
-                None => EntryContent::Strings(parse_strings(self.reader, &full, value)),
+                Some(table) => {
+                    EntryContent::Section(self.reader.section(format!("{full}."), Some(table)))
+                }
+                None => EntryContent::Strings(self.reader.strings(&full, value)),
             };
             SectionEntry {
                 name,
@@ -275,7 +322,8 @@ impl<'a> TomlSection<'a> {
     }
 
     fn report_wrong_type(&self, name: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
-        report_wrong_type(self.reader, &self.full_key(name), value, expected);
+        self.reader
+            .report_wrong_type(&self.full_key(name), value, expected);
     }
 }
 
@@ -293,57 +341,4 @@ pub(super) enum EntryContent<'a> {
     Section(TomlSection<'a>),
     /// `None` for a value of another type, which has been reported.
     Strings(Option<Located<Vec<Located<&'a str>>>>),
-}
-
-fn parse_strings<'a>(
-    reader: &TomlReader<'_>,
-    full: &str,
-    value: &'a Spanned<DeValue<'a>>,
-) -> Option<Located<Vec<Located<&'a str>>>> {
-    let offset = value.span().start;
-    if let Some(text) = value.get_ref().as_str() {
-        let value = vec![Located {
-            offset,
-            value: text,
-        }];
-        return Some(Located { offset, value });
-    }
-    let Some(array) = value.get_ref().as_array() else {
-        report_wrong_type(reader, full, value, "a string or a list of strings");
-        return None;
-    };
-    let mut strings = Vec::new();
-    for item in array {
-        let Some(text) = item.get_ref().as_str() else {
-            report_wrong_type(reader, full, item, "a list of strings in quotes");
-            return None;
-        };
-        strings.push(Located {
-            offset: item.span().start,
-            value: text,
-        });
-    }
-    Some(Located {
-        offset,
-        value: strings,
-    })
-}
-
-fn report_wrong_type(
-    reader: &TomlReader<'_>,
-    full: &str,
-    value: &Spanned<DeValue<'_>>,
-    expected: &str,
-) {
-    let found = match value.get_ref() {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a decimal number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a section",
-    };
-    let message = error::wrong_type(full, expected, found);
-    reader.report(value.span().start, &message);
 }

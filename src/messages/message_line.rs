@@ -7,72 +7,29 @@ use std::{fmt::Display, time::Duration};
 
 use crate::domain::status::Status;
 
-// Hints: which key to press next.
+// Hints: which key to press next, and what for.
 
-fn press(key: &str, purpose: &str) -> String {
-    format!("Press {key} to {purpose}.")
+/// Returns the hint to press a key; `purpose` is one of the constants below.
+pub fn press(key: &str, purpose: &str) -> String {
+    format!("Press {key} {purpose}.")
 }
 
-pub fn undo_hint(key: &str) -> String {
-    press(key, "undo")
-}
-
-pub fn quit_hint(key: &str) -> String {
-    press(key, "quit")
-}
-
-pub fn back_hint(key: &str) -> String {
-    press(key, "go back")
-}
-
-pub fn add_hint(key: &str) -> String {
-    press(key, "add tasks")
-}
-
-pub fn refresh_hint(key: &str) -> String {
-    press(key, "refresh")
-}
-
-pub fn refresh_once_hint(key: &str) -> String {
-    press(key, "refresh once")
-}
-
-pub fn refresh_rejected_hint(key: &str) -> String {
-    press(key, "try one of them again")
-}
-
-pub fn open_input_hint(key: &str) -> String {
-    press(key, "open the input")
-}
-
-pub fn open_result_hint(key: &str) -> String {
-    press(key, "open the result")
-}
-
-pub fn save_hint(key: &str) -> String {
-    press(key, "save it")
-}
-
-pub fn show_hint(key: &str) -> String {
-    press(key, "see them")
-}
-
-/// Hint to resume polling or a download.
-pub fn resume_hint(key: &str) -> String {
-    press(key, "resume")
-}
-
-pub fn stop_download_hint(key: &str) -> String {
-    format!("Press {key} again to stop.")
-}
-
-pub fn mark_range_hint(key: &str) -> String {
-    press(key, "mark the range")
-}
-
-pub fn restore_list_file_hint(key: &str) -> String {
-    press(key, "restore it")
-}
+pub const UNDO_HINT: &str = "to undo";
+pub const QUIT_HINT: &str = "to quit";
+pub const BACK_HINT: &str = "to go back";
+pub const ADD_HINT: &str = "to add tasks";
+pub const REFRESH_HINT: &str = "to refresh";
+pub const REFRESH_ONCE_HINT: &str = "to refresh once";
+pub const REFRESH_REJECTED_HINT: &str = "to try one of them again";
+pub const OPEN_INPUT_HINT: &str = "to open the input";
+pub const OPEN_RESULT_HINT: &str = "to open the result";
+pub const SAVE_HINT: &str = "to save it";
+pub const SHOW_HINT: &str = "to see them";
+/// Resumes polling or a download.
+pub const RESUME_HINT: &str = "to resume";
+pub const MARK_RANGE_HINT: &str = "to mark the range";
+pub const RESTORE_LIST_FILE_HINT: &str = "to restore it";
+pub const STOP_DOWNLOAD_HINT: &str = "again to stop";
 
 // Tasks in general.
 

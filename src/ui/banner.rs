@@ -125,7 +125,8 @@ pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
     }
     polls.is_paused.then(|| {
         let problem = message_line::POLLING_PAUSED.to_owned();
-        let resume = key_name(Action::Pause).map(|key| message_line::resume_hint(&key));
+        let resume =
+            key_name(Action::Pause).map(|key| message_line::press(&key, message_line::RESUME_HINT));
         Banner::new(
             Role::Warn,
             problem,

@@ -338,7 +338,7 @@ fn resume_interrupted(
         many => message_line::task_count(many.len()),
     };
     if !state.settings.auto_save {
-        let hint = key_hint(state, Action::Save, message_line::resume_hint);
+        let hint = key_hint(state, Action::Save, message_line::RESUME_HINT);
         let text = message_line::save_interrupted(&tasks, false) + &hint;
         return reply(state, Severity::Warning, text, now);
     }
@@ -373,7 +373,7 @@ fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Ve
             error: DownloadError::Stopped,
         };
         store::write(state, tasks.iter().map(stopped).collect(), effects);
-        let hint = key_hint(state, Action::Save, message_line::resume_hint);
+        let hint = key_hint(state, Action::Save, message_line::RESUME_HINT);
         let text = format!("{}{hint}", message_line::DOWNLOAD_STOPPED);
         return reply(state, Severity::Info, text, now);
     }
@@ -387,7 +387,7 @@ fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Ve
     let is_queued = total.waiting == total.files;
     let progress =
         message_line::save_progress(&title, total.progress.percent(), total.files, is_queued);
-    let hint = key_hint(state, Action::Save, message_line::stop_download_hint);
+    let hint = key_hint(state, Action::Save, message_line::STOP_DOWNLOAD_HINT);
     state.downloads.stop_offered = Some((tasks.to_vec(), now.mono.after(MESSAGE_TIME)));
     reply(state, Severity::Info, progress + &hint, now);
 }
@@ -640,14 +640,14 @@ fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
                 else {
                     return;
                 };
-                let hint = key_hint(state, Action::Save, message_line::save_hint);
+                let hint = key_hint(state, Action::Save, message_line::SAVE_HINT);
                 message_line::link_expires(&quoted_title(watched), left) + &hint
             }
             None => return,
         },
         many => {
             let tab = Action::ShowTab(Tab::Expiring);
-            let hint = key_hint(state, tab, message_line::show_hint);
+            let hint = key_hint(state, tab, message_line::SHOW_HINT);
             message_line::links_expire(many.len()) + &hint
         }
     };

@@ -68,7 +68,7 @@ fn explain_list_key(state: &mut State, chord: KeyChord, now: Now) {
     {
         return;
     }
-    let hint = key_hint(state, Action::Back, message_line::back_hint);
+    let hint = key_hint(state, Action::Back, message_line::BACK_HINT);
     let text = message_line::list_key_only(&chord.ascii()) + &hint;
     reply(state, Severity::Info, text, now);
 }
@@ -365,7 +365,7 @@ fn show_tab(state: &mut State, tab: Tab, now: Now) {
 
 pub(super) fn show_page(state: &mut State, page: DetailPage, now: Now) {
     if state.selected().is_none() {
-        let hint = key_hint(state, Action::Add, message_line::add_hint);
+        let hint = key_hint(state, Action::Add, message_line::ADD_HINT);
         let text = format!("{}{hint}", message_line::NO_TASK_TO_SHOW);
         return reply(state, Severity::Info, text, now);
     }
@@ -429,12 +429,12 @@ fn refresh_all(state: &mut State, now: Now) {
         .collect();
     if unfinished.is_empty() {
         let reason = if state.list.is_empty() {
-            let hint = key_hint(state, Action::Add, message_line::add_hint);
+            let hint = key_hint(state, Action::Add, message_line::ADD_HINT);
             format!("{}{hint}", message_line::NO_TASKS_YET)
         } else if state.list.counts().in_flight > 0 {
             message_line::ALREADY_REFRESHING.to_owned()
         } else if state.list.counts().active > 0 {
-            let hint = key_hint(state, Action::Refresh, message_line::refresh_rejected_hint);
+            let hint = key_hint(state, Action::Refresh, message_line::REFRESH_REJECTED_HINT);
             format!("{}{hint}", message_line::OTHERS_REJECTED)
         } else {
             message_line::ALL_FINISHED.to_owned()
@@ -460,8 +460,8 @@ fn refresh_all(state: &mut State, now: Now) {
 fn toggle_pause(state: &mut State, now: Now) {
     state.poll_queue.is_paused = !state.poll_queue.is_paused;
     let text = if state.poll_queue.is_paused {
-        let resume = key_hint(state, Action::Pause, message_line::resume_hint);
-        let refresh = key_hint(state, Action::Refresh, message_line::refresh_once_hint);
+        let resume = key_hint(state, Action::Pause, message_line::RESUME_HINT);
+        let refresh = key_hint(state, Action::Refresh, message_line::REFRESH_ONCE_HINT);
         format!("{}{resume}{refresh}", message_line::POLLING_PAUSED)
     } else {
         backoff::spread_overdue(state, now);

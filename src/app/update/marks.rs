@@ -55,7 +55,7 @@ pub(super) fn mark_range(state: &mut State, now: Now) {
     };
     state.marks.anchor_at(id);
     if count == 1 {
-        let hint = key_hint(state, Action::MarkRange, message_line::mark_range_hint);
+        let hint = key_hint(state, Action::MarkRange, message_line::MARK_RANGE_HINT);
         let text = format!("{}{hint}", message_line::RANGE_STARTED);
         reply(state, Severity::Info, text, now);
     }
@@ -92,7 +92,7 @@ pub(super) fn step_back(state: &mut State, now: Now) {
         return state.marks.clear();
     }
     if state.list_view().query.is_empty() {
-        let hint = key_hint(state, Action::Quit, message_line::quit_hint);
+        let hint = key_hint(state, Action::Quit, message_line::QUIT_HINT);
         let text = format!("{}{hint}", message_line::NOTHING_TO_CLOSE);
         return reply(state, Severity::Info, text, now);
     }

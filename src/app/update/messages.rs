@@ -38,7 +38,7 @@ pub(super) fn reply(state: &mut State, severity: Severity, text: impl Into<Strin
 
 /// Shows the answer to an action that can be undone, with the undo key.
 pub(super) fn offer_undo(state: &mut State, text: &str, now: Now) {
-    let hint = key_hint(state, Action::Undo, message_line::undo_hint);
+    let hint = key_hint(state, Action::Undo, message_line::UNDO_HINT);
     let text = format!("{text}{hint}");
     state.message_line.offer_undo(&text, hint.len(), now);
 }
@@ -89,9 +89,11 @@ pub(super) fn advance_messages(state: &mut State, now: Now) {
 }
 
 /// Returns a space and a hint that names the key of an action; empty if no key is bound.
-pub(super) fn key_hint(state: &State, action: Action, hint: fn(&str) -> String) -> String {
+pub(super) fn key_hint(state: &State, action: Action, purpose: &str) -> String {
     let chord = state.keymap().key_for(action);
-    chord.map_or_else(String::new, |chord| format!(" {}", hint(&chord.ascii())))
+    chord.map_or_else(String::new, |chord| {
+        format!(" {}", message_line::press(&chord.ascii(), purpose))
+    })
 }
 
 /// Returns the number of tasks that a dialog is for, unless it is one.
@@ -378,9 +380,9 @@ pub(super) fn explain_missing_result(
         | Status::Saved
         | Status::NoLink
         | Status::LinkExpired
-        | Status::CallbackFailed => key_hint(state, Action::Refresh, message_line::refresh_hint),
+        | Status::CallbackFailed => key_hint(state, Action::Refresh, message_line::REFRESH_HINT),
         Status::CreateFailed | Status::GenerationFailed => {
-            key_hint(state, Action::OpenInput, message_line::open_input_hint)
+            key_hint(state, Action::OpenInput, message_line::OPEN_INPUT_HINT)
         }
         Status::Generating
         | Status::Finishing

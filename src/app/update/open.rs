@@ -141,7 +141,7 @@ pub(super) fn show_comparison(state: &mut State, now: Now, effects: &mut Vec<Eff
         Ok(comparison) => return effects.push(Effect::ShowComparison(Box::new(comparison))),
         Err(MissingSide::Result) => explain_missing_result(state, watched, "compare", now),
         Err(MissingSide::Input) => {
-            let hint = key_hint(state, Action::OpenResult, message_line::open_result_hint);
+            let hint = key_hint(state, Action::OpenResult, message_line::OPEN_RESULT_HINT);
             format!("{}{hint}", message_line::NO_INPUT_TO_COMPARE)
         }
     };

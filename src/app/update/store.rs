@@ -356,7 +356,7 @@ fn record_failure(state: &mut State, error: StoreError, now: Now) {
     {
         let hint = match state.settings.access {
             AccessMode::Full => {
-                let hint = message_line::restore_list_file_hint;
+                let hint = message_line::RESTORE_LIST_FILE_HINT;
                 key_hint(state, Action::RestoreListFile, hint)
             }
             AccessMode::ReadOnly => String::new(),
