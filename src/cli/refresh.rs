@@ -94,21 +94,23 @@ pub async fn refresh_once(
                     let (result, _notes) = answer.await;
                     (task, result)
                 }),
-                Err(denied) => match denied.reason {
+                Err(denied) => match &denied.reason {
                     // The answer of the request that probes the account decides.
                     DenyReason::AccountBackoff(error) if in_flight.is_empty() => {
-                        stopped = Some(RefreshStopped::AccountError(error));
+                        stopped = Some(RefreshStopped::AccountError(error.clone()));
                     }
-                    DenyReason::LimitReached | DenyReason::AccountBackoff(_) => {
+                    DenyReason::InFlightLimit
+                    | DenyReason::RateLimit
+                    | DenyReason::AccountBackoff(_) => {
                         queue.requeue_first(task);
-                        queue.defer(denied.wait, now);
+                        queue.defer(&denied, now);
                     }
                     DenyReason::JustChecked | DenyReason::TaskBusy => {
                         // Other tasks go first.
-                        let is_last = queue.requested().is_empty();
-                        let wait = if is_last { denied.wait } else { Duration::ZERO };
+                        if queue.requested().is_empty() {
+                            queue.defer(&denied, now);
+                        }
                         queue.request(task);
-                        queue.defer(wait, now);
                     }
                 },
             }
@@ -212,7 +214,7 @@ mod tests {
             Box::pin(async move {
                 time::sleep(self.key_delay).await;
                 if self.started.fetch_add(1, Ordering::Relaxed) >= 4 {
-                    let (reason, wait) = (DenyReason::LimitReached, self.key_delay);
+                    let (reason, wait) = (DenyReason::InFlightLimit, self.key_delay);
                     return Err(Denied { reason, wait });
                 }
                 let millis = request.task.as_str().parse().unwrap();

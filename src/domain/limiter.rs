@@ -144,9 +144,13 @@ impl RequestLimiter {
             } else {
                 RETRY_DELAY
             };
-            return Err(limit_reached(wait));
+            let reason = DenyReason::InFlightLimit;
+            return Err(Denied { reason, wait });
         }
-        self.count_request(now).map_err(limit_reached)?;
+        self.count_request(now).map_err(|wait| {
+            let reason = DenyReason::RateLimit;
+            Denied { reason, wait }
+        })?;
         self.in_use.push(permit.clone());
         Ok(())
     }
@@ -333,11 +337,6 @@ impl RequestLimiter {
     }
 }
 
-const fn limit_reached(wait: Duration) -> Denied {
-    let reason = DenyReason::LimitReached;
-    Denied { reason, wait }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -406,16 +405,16 @@ mod tests {
         let mut limiter = RequestLimiter::default();
         let permits = ["a", "b", "c", "d"].map(|task| acquire(&mut limiter, task, 0).unwrap());
 
-        let own = denied(DenyReason::LimitReached, 5000);
+        let own = denied(DenyReason::InFlightLimit, 5000);
         assert_eq!(acquire(&mut limiter, "e", 1), own, "until an own answer");
         let other = permit("e", THEIRS, 2, at(1));
         let result = limiter.acquire(&other, PollTrigger::Scheduled);
-        let foreign = denied(DenyReason::LimitReached, 200);
+        let foreign = denied(DenyReason::InFlightLimit, 200);
         assert_eq!(result.map(|()| other), foreign, "over all accounts");
 
         limiter.release(&permits[0], &RequestOutcome::Answered, at(2));
         assert_eq!(limiter.count_request(at(3)), Ok(()), "a retry counts");
-        let rate = denied(DenyReason::LimitReached, 1096);
+        let rate = denied(DenyReason::RateLimit, 1096);
         assert_eq!(acquire(&mut limiter, "e", 4), rate);
         let busy = denied(DenyReason::JustChecked, 2000);
         assert_eq!(acquire(&mut limiter, "b", 1100), busy);
@@ -441,7 +440,7 @@ mod tests {
 
         let started = acquire(&mut limiter, "c", 1);
         assert!(started.is_ok(), "it was never answered");
-        let rate = denied(DenyReason::LimitReached, 1098);
+        let rate = denied(DenyReason::RateLimit, 1098);
         assert_eq!(acquire(&mut limiter, "d", 2), rate, "its request counts");
         assert!(acquire(&mut limiter, "a", 24_999).is_err());
         assert!(acquire(&mut limiter, "a", 25_000).is_ok());

@@ -9,9 +9,9 @@ use std::{
 };
 
 use super::{
-    poll_request::{Backoff, PollTrigger},
+    poll_request::{Backoff, Denied, DenyReason, PollTrigger},
     poll_result::PollError,
-    schedule::{Jitter, MIN_INTERVAL, PollAttempt, PollIntervals},
+    schedule::{Jitter, MAX_WAIT, MIN_INTERVAL, PollAttempt, PollIntervals},
     task::TaskId,
     time::Mono,
 };
@@ -48,6 +48,8 @@ pub struct PollQueue {
     trigger: PollTrigger,
     /// When to ask again, after the limits were reached.
     deferred_until: Option<Mono>,
+    /// Whether an answer ends that wait.
+    ends_with_answer: bool,
     /// The starts of the requests in the last minute.
     started_at: VecDeque<Mono>,
     /// The tasks whose poll was rejected with the account-wide error, during the backoff.
@@ -67,6 +69,7 @@ impl PollQueue {
             asking: None,
             trigger: PollTrigger::Scheduled,
             deferred_until: None,
+            ends_with_answer: false,
             started_at: VecDeque::new(),
             rejected_at: HashMap::new(),
         }
@@ -101,7 +104,7 @@ impl PollQueue {
                 .filter(is_same)
                 .map_or(now, |before| before.streak_began),
             error,
-            until: now.after(wait.max(MIN_DELAY)),
+            until: now.after(wait.clamp(MIN_DELAY, MAX_WAIT)),
             is_external,
         });
     }
@@ -201,14 +204,17 @@ impl PollQueue {
             .is_some_and(|(_, is_manual)| is_manual)
     }
 
-    /// Delays all polls after the limits were reached.
-    pub fn defer(&mut self, wait: Duration, now: Mono) {
-        self.deferred_until = Some(now.after(wait.max(MIN_DELAY)));
+    /// Delays all polls after a denial.
+    pub fn defer(&mut self, Denied { reason, wait }: &Denied, now: Mono) {
+        self.deferred_until = Some(now.after((*wait).clamp(MIN_DELAY, MAX_WAIT)));
+        self.ends_with_answer = *reason != DenyReason::RateLimit;
     }
 
-    /// Ends the delay: an answer has left a permit to ask for.
+    /// Ends the delay, if an answer has left a permit to ask for.
     pub const fn end_deferral(&mut self) {
-        self.deferred_until = None;
+        if self.ends_with_answer {
+            self.deferred_until = None;
+        }
     }
 
     /// Ends the wait of a poll whose request is sent, and counts it for [`Self::per_minute`].

@@ -41,8 +41,10 @@ pub enum DenyReason {
     JustChecked,
     /// Another instance is checking the task, or just did: its answer arrives through the list.
     TaskBusy,
-    /// The limit of requests in flight, or of requests started in a second.
-    LimitReached,
+    /// The limit of requests in flight: the next answer leaves a permit.
+    InFlightLimit,
+    /// The limit of requests started in a second.
+    RateLimit,
     /// An account-wide error with the same key: every request waits.
     AccountBackoff(PollError),
 }

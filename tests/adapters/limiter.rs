@@ -91,7 +91,7 @@ fn the_limiter_file_is_shared_and_private() {
     for task in ["b", "c", "d"] {
         acquire(&other, task).unwrap();
     }
-    assert_eq!(deny_reason(&one, "e"), DenyReason::LimitReached);
+    assert_eq!(deny_reason(&one, "e"), DenyReason::InFlightLimit);
     assert_eq!(one.release(&permit, &RequestOutcome::Answered), None);
     let permit = acquire(&one, "e").unwrap();
 
@@ -193,7 +193,7 @@ fn without_its_file_each_process_keeps_the_limits() {
         for task in ["b", "c", "d"] {
             acquire(&one, task).unwrap();
         }
-        assert_eq!(deny_reason(&one, "e"), DenyReason::LimitReached);
+        assert_eq!(deny_reason(&one, "e"), DenyReason::InFlightLimit);
         one.release(&permit, &RequestOutcome::Answered);
         acquire(&one, "e").unwrap();
     };

@@ -654,7 +654,7 @@ fn denied_story(
 fn a_denied_poll_is_neither_check_nor_error() {
     for (reason, is_backoff) in [
         (DenyReason::TaskBusy, false),
-        (DenyReason::LimitReached, false),
+        (DenyReason::InFlightLimit, false),
         (
             DenyReason::AccountBackoff(PollError::Unauthorized(401)),
             true,
@@ -684,7 +684,7 @@ fn a_denied_poll_is_neither_check_nor_error() {
 
 #[test]
 fn a_denied_queue_waits_and_keeps_its_order() {
-    let mut story = denied_story(due_tasks(20), DenyReason::LimitReached, SECOND);
+    let mut story = denied_story(due_tasks(20), DenyReason::InFlightLimit, SECOND);
     let first = story.effects.iter().find_map(|(_, effect)| match effect {
         Effect::Poll { task, .. } => Some(task.clone()),
         _ => None,
@@ -709,7 +709,7 @@ fn manual_checks_wait_for_a_permit_while_paused() {
             wait: SECOND,
         });
     };
-    deny(&mut story, DenyReason::LimitReached);
+    deny(&mut story, DenyReason::InFlightLimit);
     story.press(&["r"]);
     assert_eq!(story.poll_count(), 0);
 

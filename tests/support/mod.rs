@@ -426,7 +426,7 @@ fn grant_polls(state: &mut State, effects: Vec<Effect>, count: usize, at: Now) {
             grant_polls(state, effects, count, at);
         } else {
             let denied = Denied {
-                reason: DenyReason::LimitReached,
+                reason: DenyReason::InFlightLimit,
                 wait: Duration::from_secs(1),
             };
             let msg = Msg::PollDenied {

@@ -180,24 +180,24 @@ pub(super) fn poll_denied(
     state: &mut State,
     task: &TaskId,
     attempt: PollAttempt,
-    Denied { reason, wait }: Denied,
+    denied: Denied,
     now: Now,
 ) {
     let is_manual = state.poll_queue.end_asking(attempt);
     if start_of(state, task, attempt).is_none() {
         return;
     }
-    let wait = wait.min(MAX_WAIT);
-    match reason {
-        DenyReason::JustChecked | DenyReason::TaskBusy => {
+    let wait = denied.wait.min(MAX_WAIT);
+    match denied.reason {
+        reason @ (DenyReason::JustChecked | DenyReason::TaskBusy) => {
             let at = now.mono.after(wait).max(interval_end(state, task, now));
             reschedule(state, task, at);
             if is_manual {
                 explain_denial(state, &reason, wait, now);
             }
         }
-        DenyReason::LimitReached => {
-            state.poll_queue.defer(wait, now.mono);
+        DenyReason::InFlightLimit | DenyReason::RateLimit => {
+            state.poll_queue.defer(&denied, now.mono);
             // It was first in the queue, and stays first.
             reschedule(state, task, Mono::default());
             if is_manual {

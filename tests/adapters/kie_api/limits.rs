@@ -161,5 +161,5 @@ async fn the_permit_of_a_dropped_request_is_released() {
         .collect();
 
     let denied = limited.acquire("e").unwrap_err();
-    assert_eq!(denied.reason, DenyReason::LimitReached, "{permits:?}");
+    assert_eq!(denied.reason, DenyReason::InFlightLimit, "{permits:?}");
 }

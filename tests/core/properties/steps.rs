@@ -211,7 +211,7 @@ pub(crate) fn denial_for(kind: u8) -> Denied {
     let millis = waits.get(usize::from(kind % 7)).copied();
     let reason = match kind % 3 {
         0 => DenyReason::TaskBusy,
-        1 => DenyReason::LimitReached,
+        1 => DenyReason::InFlightLimit,
         _ => DenyReason::AccountBackoff(match kind / 3 % 5 {
             0 => PollError::Maintenance,
             1 => PollError::Unauthorized(401),
