@@ -49,6 +49,7 @@ mod errors;
 mod file;
 mod id_log;
 mod id_sync;
+mod journal;
 mod merge;
 mod open_list;
 mod read;
@@ -300,8 +301,7 @@ impl SqliteStore {
     /// Fails at once if the file is read-only, and with [`StoreError::Missing`] if it is gone from
     /// its path. An empty slice checks both.
     ///
-    /// Adding a watched task without a label sets the label of the change. The result does not
-    /// contain the row, so [`external_changes`](Self::external_changes) reports it next.
+    /// Adding a watched task without a label sets the label of the change.
     pub fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
         if self.access == AccessMode::Full || !changes.is_empty() {
             self.retry_writing()?;
@@ -311,7 +311,7 @@ impl SqliteStore {
         }
         self.latest_time = changes
             .iter()
-            .map(ListChange::at)
+            .map(|change| change.at)
             .fold(self.latest_time, Timestamp::max);
         for _ in 0..MAX_WRITE_ATTEMPTS {
             let applied = self.with_recovery(|list| list.write_changes(changes))?;
@@ -385,7 +385,7 @@ impl SqliteStore {
         task: &TaskId,
         limit: usize,
     ) -> Result<Vec<JournalLine>, StoreError> {
-        self.read_even_if_gone(|list| read::read_journal(&list.conn, task, limit))
+        self.read_even_if_gone(|list| journal::read_lines(&list.conn, task, limit))
     }
 
     pub fn read_raw_response(&mut self, task: &TaskId) -> Result<Option<RawResponse>, StoreError> {

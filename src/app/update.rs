@@ -23,6 +23,7 @@ mod selection;
 mod sort;
 mod store;
 mod text_input;
+mod writes;
 
 use std::time::Duration;
 

@@ -3,10 +3,7 @@
 use kietop::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
-        list_change::ListChange,
-        task::{Family, TaskId},
-        text::CleanText,
-        time::Now,
+        list_change::ListChange, task::TaskId, text::CleanText, time::Now,
         watched_task::MAX_LABEL_LEN,
     },
     ports::Clock,
@@ -24,12 +21,7 @@ pub(super) fn store_opener(simulator: &Simulator) -> OpenStore {
             let label = seeded
                 .label
                 .map(|label| CleanText::line(label, MAX_LABEL_LEN));
-            Some(ListChange::Add {
-                task,
-                family: Family::default(),
-                label,
-                at: seeded.added_at,
-            })
+            Some(ListChange::add(task, label, seeded.added_at))
         })
         .collect();
     OpenStore::new(move |_| {

@@ -23,7 +23,7 @@ use crate::{
             Certainty, FoundId, IdExtractor, KnownSecrets, certain_ids, extract_argument,
         },
         list_change::{ChangeResult, ListChange},
-        task::{Family, TaskId},
+        task::TaskId,
         text::CleanText,
         watched_task::MAX_LABEL_LEN,
     },
@@ -140,12 +140,7 @@ impl IdAdder {
 
     fn apply_batch(&mut self, ids: &[TaskId]) -> Result<String, CommandFailure> {
         let at = SystemClock::wall();
-        let add = |task: &TaskId| ListChange::Add {
-            task: task.clone(),
-            family: Family::default(),
-            label: self.label.clone(),
-            at,
-        };
+        let add = |task: &TaskId| ListChange::add(task.clone(), self.label.clone(), at);
         let changes: Vec<_> = ids.iter().map(add).collect();
         let variants = find_case_variants(&mut self.store, ids)?;
         let applied = self.store.apply(&changes)?;
@@ -156,10 +151,8 @@ impl IdAdder {
         let line = |(id, applied): (&TaskId, ChangeResult)| {
             let word = match applied {
                 ChangeResult::Added(_) => "added",
-                ChangeResult::AlreadyWatched => "already watched",
-                ChangeResult::Removed | ChangeResult::NotWatched | ChangeResult::Recorded => {
-                    "recorded"
-                }
+                ChangeResult::Updated { .. } => "already watched",
+                ChangeResult::Removed | ChangeResult::NotWatched => "recorded",
             };
             format!("{id} {word}\n")
         };

@@ -14,7 +14,10 @@ use crate::{
         http::allowed_hosts::AllowedHosts,
         input_cache,
     },
-    domain::{link::VideoUrl, list_change::ListChange},
+    domain::{
+        link::VideoUrl,
+        list_change::{ChangeKind, ListChange},
+    },
     messages::command_line as messages,
     ports::VideoOpener as _,
 };
@@ -56,14 +59,11 @@ pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     if global.read_only {
         return Ok(());
     }
-    let change = ListChange::Opened {
-        task: id,
-        at: SystemClock::wall(),
-        url: file.map_or_else(
-            || url.as_str().to_owned(),
-            |file| file.to_string_lossy().into_owned(),
-        ),
-    };
+    let address = file.map_or_else(
+        || url.as_str().to_owned(),
+        |file| file.to_string_lossy().into_owned(),
+    );
+    let change = ListChange::new(id, SystemClock::wall(), ChangeKind::Opened(address));
     store.apply(&[change])?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     adapters::desktop::SystemClock,
-    domain::list_change::{ChangeResult, ListChange},
+    domain::list_change::{ChangeKind, ChangeResult, ListChange},
     messages::command_line as messages,
 };
 
@@ -23,7 +23,7 @@ pub fn run(args: &RemoveArgs, global: &GlobalArgs) -> Result<(), CommandFailure>
     for text in &args.ids {
         match resolve::resolve_id(&mut store, text) {
             Ok(task) => {
-                let change = ListChange::Remove { task, at };
+                let change = ListChange::new(task, at, ChangeKind::Remove);
                 if !changes.contains(&change) {
                     changes.push(change);
                 }
@@ -43,9 +43,9 @@ pub fn run(args: &RemoveArgs, global: &GlobalArgs) -> Result<(), CommandFailure>
     for (change, applied) in changes.iter().zip(applied) {
         if applied == ChangeResult::Removed {
             // Writing into a `String` cannot fail.
-            writeln!(lines, "{} removed", change.task()).unwrap_or_default();
+            writeln!(lines, "{} removed", change.task).unwrap_or_default();
         } else {
-            errors.push(resolve::not_on_list(change.task()).message);
+            errors.push(resolve::not_on_list(&change.task).message);
         }
     }
     output::to_stdout(&lines)?;

@@ -24,7 +24,7 @@ use crate::{
     config,
     domain::{
         download::{DownloadError, DownloadRequest, TotalProgress, TransferProgress},
-        list_change::{ChangeResult, ListChange},
+        list_change::{ChangeKind, ChangeResult, ListChange},
         task::TaskId,
         text::CleanText,
         time::{elapsed, format_age},
@@ -130,10 +130,9 @@ fn record_started(
 ) -> Result<(), CommandFailure> {
     let changes: Vec<_> = requests
         .iter()
-        .map(|request| ListChange::SaveBegun {
-            task: request.task.clone(),
-            at: SystemClock::wall(),
-            folder: request.folder.clone(),
+        .map(|request| {
+            let begun = ChangeKind::SaveBegun(request.folder.clone());
+            ListChange::new(request.task.clone(), SystemClock::wall(), begun)
         })
         .collect();
     store.apply(&changes)?;
@@ -243,20 +242,14 @@ fn result_change(
     result: &Result<PathBuf, DownloadError>,
     at: Timestamp,
 ) -> ListChange {
-    let task = request.task.clone();
-    match result {
-        Ok(path) => ListChange::Saved {
-            task,
-            at,
+    let kind = match result {
+        Ok(path) => ChangeKind::Saved {
             number: request.number,
             path: path.clone(),
         },
-        Err(error) => ListChange::SaveFailed {
-            task,
-            at,
-            error: error.clone(),
-        },
-    }
+        Err(error) => ChangeKind::SaveFailed(error.clone()),
+    };
+    ListChange::new(request.task.clone(), at, kind)
 }
 
 fn result_line(task: &TaskId, word: &str, path: &Path) -> String {

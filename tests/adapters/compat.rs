@@ -20,7 +20,7 @@ use kietop::{
     },
     config::{AsciiMode, Config, Overrides},
     domain::{
-        list_change::{JournalEvent, ListChange},
+        list_change::{ChangeKind, JournalEvent, ListChange},
         preview::PreviewMode,
         status::Tab,
         stored_key::StoredKey,
@@ -168,10 +168,8 @@ fn removed_tasks_are_restored_with_their_data() {
     let list = ListCopy::new();
     let mut store = list.open_intact();
     let [running, expired] = REMOVED_TOGETHER;
-    let changes = [REMOVED_FIRST, running, expired, REMOVED_LAST].map(|task| ListChange::Restore {
-        task: id(task),
-        at: time("2026-11-28T18:52:00Z"),
-    });
+    let changes = [REMOVED_FIRST, running, expired, REMOVED_LAST]
+        .map(|task| ListChange::new(id(task), time("2026-11-28T18:52:00Z"), ChangeKind::Restore));
 
     store.apply(&changes).unwrap();
 

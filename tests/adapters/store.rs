@@ -1,14 +1,14 @@
 //! The list store: every change survives a restart, in every state and with any text.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kietop::{
     adapters::store::SqliteStore,
     domain::{
         link::{Link, Links},
-        list_change::{ChangeResult, ExternalChange, JournalEvent, ListChange, StoreError},
-        poll_result::{FailedCheck, Observation, PollError},
+        list_change::{ChangeResult, JournalEvent, ListChange, StoreError},
+        poll_result::{Observation, PollError},
         query::{ListView, Query, SortColumn, SortOrder},
         saved_session::SavedSession,
         status::Tab,
@@ -57,18 +57,16 @@ fn adding_twice_is_reported_and_keeps_the_label() {
     store.load().unwrap();
 
     let results = store.apply(&[add("a"), labelled("a", &label)]).unwrap();
-    let external = store.external_changes().unwrap();
     let other = CleanText::line("another name", 256);
     store.apply(&[labelled("a", &other)]).unwrap();
 
-    assert_eq!(
-        results,
-        [ChangeResult::AlreadyWatched, ChangeResult::AlreadyWatched]
-    );
     let expected = WatchedTask::new(Task::new(id("a"), FAMILY), Some(label), at(0));
     assert_eq!(
-        external,
-        [ExternalChange::Changed(Box::new(expected.clone()))]
+        results.last(),
+        Some(&ChangeResult::Updated {
+            watched: Box::new(expected.clone()),
+            journal: Vec::new()
+        })
     );
     assert_eq!(store.external_changes().unwrap(), []);
     assert_eq!(store.load().unwrap(), [expected]);
@@ -93,7 +91,10 @@ fn a_removal_can_be_undone_after_a_restart() {
         restored.unwrap(),
         [
             ChangeResult::Added(Box::new(known[0].clone())),
-            ChangeResult::AlreadyWatched,
+            ChangeResult::Updated {
+                watched: Box::new(known[0].clone()),
+                journal: Vec::new()
+            },
             ChangeResult::NotWatched
         ]
     );
@@ -157,12 +158,7 @@ fn a_re_added_task_keeps_its_details() {
         .apply(&[add("a"), observed("a", success()), remove("a")])
         .unwrap();
 
-    let added_later = ListChange::Add {
-        task: id("a"),
-        family: FAMILY,
-        label: None,
-        at: at(99),
-    };
+    let added_later = ListChange::add(id("a"), None, at(99));
     let applied = store.apply(&[added_later]).unwrap();
 
     let [ChangeResult::Added(watched)] = &applied[..] else {
@@ -506,14 +502,12 @@ proptest! {
         let list = TestList::new();
         let mut store = list.open();
         let mut model = WatchedTask::new(Task::new(id(&task), FAMILY), label.clone(), at(0));
-        let mut changes = vec![ListChange::Add { task: id(&task), family: FAMILY, label, at: at(0) }];
+        let mut changes = vec![ListChange::add(id(&task), label, at(0))];
         for (answer, at) in answers {
             model.apply_answer(&answer, at);
             changes.push(match answer {
-                Ok(observation) => ListChange::Observed {
-                    task: id(&task), at, observation: Arc::new(observation)
-                },
-                Err(error) => ListChange::CheckFailed { task: id(&task), error: FailedCheck { at, error } },
+                Ok(observation) => ListChange::from_result(id(&task), Ok(observation), at),
+                Err(error) => ListChange::from_result(id(&task), Err(error), at),
             });
         }
         let model = WatchedTask::from_stored(model.task, model.label, model.added, model.poll_history);

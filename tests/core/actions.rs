@@ -13,7 +13,7 @@ use kietop::{
         state::{DetailPage, MESSAGE_TIME, MainScreen, MenuChoice, Overlay},
     },
     domain::{
-        list_change::{ChangeResult, ExternalChange, ListChange, StoreError},
+        list_change::{ChangeKind, ExternalChange, ListChange, StoreError},
         poll_request::{Denied, DenyReason},
         poll_result::{Observation, PollError},
         raw_response::RawResponse,
@@ -26,7 +26,7 @@ use kietop::{
 };
 
 use crate::support::story::{Story, failed_generation, finished, running};
-use crate::support::{self, at, id, press, program, task, type_text};
+use crate::support::{self, at, id, program, task, type_text};
 
 const URL: &str = "https://tempfile.example/r/new.mp4";
 
@@ -235,13 +235,9 @@ fn fast_label_undos_each_apply_once() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["e", "2", "Enter", "e", "3", "Enter"]);
 
-    let effects = press(&mut story.state, &["u", "u"]);
-    for effect in effects {
-        if let Effect::Store(StoreRequest::Write(changes)) = effect {
-            let result = Ok(vec![ChangeResult::Recorded]);
-            story.send(support::written(changes, result));
-        }
-    }
+    story.is_disk_slow = true;
+    story.press(&["u", "u"]);
+    while story.flush_one() {}
 
     assert_eq!(story.task("made").title(), "harbour");
     assert_eq!(story.message(), "Label restored to \"harbour\".");
@@ -977,7 +973,7 @@ fn no_notification_when_focused_or_muted() {
     let muted = story.selected().to_owned();
     let effects = story.press(&["N"]);
     assert!(
-        matches!(&effects[..], [Effect::Store(StoreRequest::Write(changes))] if matches!(changes[..], [ListChange::SetNotify { notify: NotifySetting::Off, .. }]))
+        matches!(&effects[..], [Effect::Store(StoreRequest::Write(changes))] if matches!(changes[..], [ListChange { kind: ChangeKind::SetNotify(NotifySetting::Off), .. }]))
     );
     assert_eq!(story.task(&muted).notify, NotifySetting::Off);
     answer_task(&mut story, &muted, finished(&[URL]));

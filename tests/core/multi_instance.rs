@@ -2,7 +2,7 @@
 //! that reports changes with realistic delays, and a fake server that checks the limits.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use kietop::{
     domain::{
         account_hash::AccountHash,
         limiter::{OwnerProcess, Permit, RequestLimiter, RequestOutcome},
-        list_change::{ChangeResult, ExternalChange, ListChange},
+        list_change::{ChangeResult, ExternalChange},
         poll_result::{Observation, PollError, PollResult},
         response_notes::ResponseNotes,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND, MAX_WAIT, PollAttempt},
@@ -26,7 +26,7 @@ use kietop::{
     },
 };
 
-use crate::support::{self, chord, later, line, program, task};
+use crate::support::{self, chord, fake_list::FakeList, later, line, program, task};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -54,7 +54,7 @@ struct SentRequest {
 struct InstanceFleet {
     instances: Vec<State>,
     limiter: RequestLimiter,
-    list: HashMap<TaskId, WatchedTask>,
+    list: FakeList,
     at: Duration,
     events: BTreeMap<(Duration, u64), (usize, FleetEvent)>,
     count: u64,
@@ -86,10 +86,7 @@ impl InstanceFleet {
         let mut fleet = Self {
             instances: Vec::new(),
             limiter: RequestLimiter::default(),
-            list: list
-                .iter()
-                .map(|watched| (watched.id().clone(), watched.clone()))
-                .collect(),
+            list: FakeList::with(list.clone()),
             at: Duration::ZERO,
             events: BTreeMap::new(),
             count: 0,
@@ -167,11 +164,9 @@ impl InstanceFleet {
                 self.schedule(Duration::from_millis(1), by, FleetEvent::Message(msg));
             }
             Effect::Store(StoreRequest::Write(changes)) => {
-                let applied = changes
-                    .iter()
-                    .map(|change| self.apply_change(by, change))
-                    .collect();
-                let msg = support::written(changes, Ok(applied));
+                let results = self.list.write(&changes);
+                self.report_elsewhere(by, &results);
+                let msg = support::written(changes, Ok(results));
                 self.schedule(Duration::from_millis(5), by, FleetEvent::Message(msg));
             }
             Effect::Store(StoreRequest::ReadJournal(task)) => {
@@ -240,43 +235,19 @@ impl InstanceFleet {
         }
     }
 
-    /// Applies a change. The other instances see it 50 to 1,050 ms later.
-    fn apply_change(&mut self, by: usize, change: &ListChange) -> ChangeResult {
-        let answer = match change {
-            ListChange::Observed { observation, .. } => Ok(observation.as_ref().clone()),
-            ListChange::CheckFailed { error, .. } => Err(error.error.clone()),
-            ListChange::Add { .. }
-            | ListChange::Remove { .. }
-            | ListChange::Restore { .. }
-            | ListChange::Opened { .. }
-            | ListChange::Label { .. }
-            | ListChange::SetNotify { .. }
-            | ListChange::SaveBegun { .. }
-            | ListChange::Saved { .. }
-            | ListChange::SaveFailed { .. }
-            | ListChange::ExpiryWarned { .. } => return ChangeResult::Recorded,
-        };
-        let watched = self
-            .list
-            .get_mut(change.task())
-            .expect("a task on the list");
-        watched.apply_answer(&answer, later(self.at).wall);
-        let changed = WatchedTask::from_stored(
-            watched.task.clone(),
-            watched.label.clone(),
-            watched.added,
-            watched.poll_history.clone(),
-        );
-        for other in (0..self.instances.len()).filter(|other| *other != by) {
-            let change = ExternalChange::Changed(Box::new(changed.clone()));
-            let wait = Duration::from_millis(50) + self.jitter(SECOND);
-            self.schedule(
-                wait,
-                other,
-                FleetEvent::Message(support::external_changes(vec![change])),
-            );
+    /// Reports written rows to the other instances, 50 to 1,050 ms later.
+    fn report_elsewhere(&mut self, by: usize, results: &[ChangeResult]) {
+        for result in results {
+            let ChangeResult::Updated { watched, .. } = result else {
+                panic!("a task on the list: {result:?}");
+            };
+            for other in (0..self.instances.len()).filter(|other| *other != by) {
+                let change = ExternalChange::Changed(watched.clone());
+                let wait = Duration::from_millis(50) + self.jitter(SECOND);
+                let msg = support::external_changes(vec![change]);
+                self.schedule(wait, other, FleetEvent::Message(msg));
+            }
         }
-        ChangeResult::Recorded
     }
 
     fn advance(&mut self, time: Duration) {
@@ -427,7 +398,7 @@ fn instances_together_poll_like_one() {
             );
             let checks: u32 = fleet
                 .list
-                .values()
+                .tasks()
                 .map(|watched| watched.poll_history.checks - 12)
                 .sum();
             assert!(
@@ -561,7 +532,7 @@ fn a_long_429_is_probed_every_15_minutes() {
     assert!(
         fleet
             .list
-            .values()
+            .tasks()
             .all(|watched| watched.poll_history.failures == 0),
         "no task counts a failure"
     );

@@ -16,7 +16,7 @@ use kietop::{
         update::{next_wakeup, update},
     },
     domain::{
-        list_change::{ChangeResult, ExternalChange, ListChange},
+        list_change::{ChangeKind, ChangeResult, ExternalChange, ListChange},
         preview::PreviewMode,
         query::VisibleRows,
         schedule::{LOST_AFTER, PollState},
@@ -123,12 +123,28 @@ fn assert_stable_rows(state: &State, before: &State, msg: &Msg) {
             for (change, applied) in changes.iter().zip(applied) {
                 match (change, applied) {
                     (
-                        ListChange::Add { task, .. } | ListChange::Restore { task, .. },
+                        ListChange {
+                            task,
+                            kind: ChangeKind::Add { .. },
+                            ..
+                        }
+                        | ListChange {
+                            task,
+                            kind: ChangeKind::Restore,
+                            ..
+                        },
                         ChangeResult::Added(_),
                     ) => {
                         may_appear.insert(task);
                     }
-                    (ListChange::Remove { task, .. }, _) => {
+                    (
+                        ListChange {
+                            task,
+                            kind: ChangeKind::Remove,
+                            ..
+                        },
+                        _,
+                    ) => {
                         may_disappear.insert(task);
                     }
                     _ => {}
@@ -205,7 +221,7 @@ fn press(state: &mut State, key: KeyChord, now: Now) -> Vec<Effect> {
 /// Removes the selected row and undoes that; checks that the list is restored and the row selected.
 fn remove_and_undo(state: &mut State, services: &mut FakeServices, now: Now) {
     let finish_writes = |state: &mut State, services: &mut FakeServices| {
-        while let Some(msg) = services.finish_write(None, state) {
+        while let Some(msg) = services.finish_write(None) {
             let before = state.clone();
             let effects = update(state, msg.clone(), now);
             services.run_effects(effects, state, now);
@@ -285,7 +301,7 @@ proptest! {
                 settings.notifications.channels = NotifyChannel::ALL.to_vec();
             }
         }).build();
-        let mut services = FakeServices::default();
+        let mut services = FakeServices::with_list_of(&state);
         let mut waited = Duration::ZERO;
         let mut sizes = sizes.into_iter().cycle();
         for (number, step) in steps.into_iter().enumerate() {

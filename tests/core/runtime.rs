@@ -24,13 +24,12 @@ use kietop::{
     domain::{
         comparison::{Comparison, VideoSource},
         link::{Links, VideoUrl},
-        list_change::{ChangeResult, ListChange, StoreError},
+        list_change::{ChangeKind, ListChange, StoreError},
         poll_request::PollRequest,
         poll_result::Observation,
         preview::{PreviewError, PreviewMode},
         raw_response::RawResponse,
         response_notes::ResponseNotes,
-        saved_session::SavedSession,
         store_request::{StoreReply, StoreRequest},
         task::{CallbackStatus, Family, TaskDetails, TaskId, TaskState},
         time::{Mono, Now},
@@ -50,7 +49,7 @@ use kietop::{
 use ratatui::{Frame, Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use tokio::{sync::mpsc, time};
 
-use crate::support::{now, task};
+use crate::support::{fake_list::FakeList, now, task};
 
 /// A clock on tokio's paused time.
 #[derive(Debug)]
@@ -105,53 +104,27 @@ impl TaskApi for FakeApi {
     }
 }
 
+/// A list that reports what is written and read.
 #[derive(Debug)]
 struct FakeStore {
-    tasks: Vec<WatchedTask>,
+    list: FakeList,
     changes: mpsc::UnboundedSender<ListChange>,
     journal_read: std::sync::mpsc::Sender<()>,
 }
 
 impl ListStore for FakeStore {
     fn handle(&mut self, request: &StoreRequest) -> Result<StoreReply, StoreError> {
-        Ok(match request {
-            StoreRequest::LoadList => {
-                // As after a load from disk, unfinished tasks are due at once.
-                let as_stored = |watched: WatchedTask| {
-                    let saved_results = watched.saved_results;
-                    let stored = WatchedTask::from_stored(
-                        watched.task,
-                        watched.label,
-                        watched.added,
-                        watched.poll_history,
-                    );
-                    WatchedTask {
-                        saved_results,
-                        ..stored
-                    }
-                };
-                StoreReply::List(self.tasks.iter().cloned().map(as_stored).collect())
+        if let StoreRequest::Write(changes) = request {
+            for change in changes {
+                self.changes.send(change.clone()).unwrap();
             }
-            StoreRequest::LoadSession => StoreReply::Session(SavedSession::default()),
-            StoreRequest::Write(changes) => {
-                for change in changes {
-                    self.changes.send(change.clone()).unwrap();
-                }
-                StoreReply::Written(changes.iter().map(|_| ChangeResult::Recorded).collect())
-            }
-            StoreRequest::ReadExternalChanges => StoreReply::ExternalChanges(Vec::new()),
-            StoreRequest::ReadJournal(_) => {
-                self.journal_read.send(()).unwrap_or_default();
-                StoreReply::Journal(Vec::new())
-            }
-            StoreRequest::ReadRawResponse(_) => {
-                let response = RawResponse::parse(now().wall, "{\"taskId\":\"a\"}");
-                StoreReply::RawResponse(Some(Arc::new(response)))
-            }
-            StoreRequest::SaveSession(_)
-            | StoreRequest::SaveLastSeen(_)
-            | StoreRequest::RestoreListFile => StoreReply::Done,
-        })
+        } else if let StoreRequest::ReadJournal(_) = request {
+            self.journal_read.send(()).unwrap_or_default();
+        } else if let StoreRequest::ReadRawResponse(_) = request {
+            let response = RawResponse::parse(now().wall, "{\"taskId\":\"a\"}");
+            return Ok(StoreReply::RawResponse(Some(Arc::new(response))));
+        }
+        self.list.handle(request)
     }
 }
 
@@ -407,7 +380,7 @@ async fn run_loop(
     };
     let open_store = OpenStore::new(move |_| {
         let store = FakeStore {
-            tasks: tasks.clone(),
+            list: FakeList::with(tasks.clone()),
             changes: change_sender.clone(),
             journal_read: journal_sender.clone(),
         };
@@ -487,7 +460,13 @@ async fn ten_minutes_of_polling_end_with_a_video() {
         "no poll after it finished"
     );
     assert!(
-        matches!(run.changes.last(), Some(ListChange::Observed { .. })),
+        matches!(
+            run.changes.last(),
+            Some(ListChange {
+                kind: ChangeKind::Checked(_),
+                ..
+            })
+        ),
         "{:?}",
         run.changes.last()
     );
@@ -624,7 +603,13 @@ async fn a_running_save_is_shown_and_does_not_delay_quit() {
     assert_eq!(run.code, 0);
     assert!(run.screen.contains("50% 5s"), "{}", run.screen);
     assert!(
-        matches!(&run.changes[..], [ListChange::SaveBegun { .. }]),
+        matches!(
+            &run.changes[..],
+            [ListChange {
+                kind: ChangeKind::SaveBegun(_),
+                ..
+            }]
+        ),
         "the next start offers it again: {:?}",
         run.changes
     );

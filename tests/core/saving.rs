@@ -14,7 +14,7 @@ use kietop::{
             TransferProgress,
         },
         link::Links,
-        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange},
+        list_change::{AccessMode, ChangeKind, ChangeResult, ExternalChange, ListChange},
         poll_result::{Observation, PollError},
         saved_session::SavedSession,
         status::{LinkExpiry, Status, Tab},
@@ -140,11 +140,11 @@ fn the_save_key_saves_and_marks_as_saved() {
     let started = download_requests(&effects);
     assert_eq!(started.len(), 1);
     assert_eq!(started[0].1.folder, PathBuf::from("/home/me/Videos/kietop"));
-    let expected = ListChange::SaveBegun {
-        task: id("a"),
-        at: now().wall,
-        folder: "/home/me/Videos/kietop".into(),
-    };
+    let expected = ListChange::new(
+        id("a"),
+        now().wall,
+        ChangeKind::SaveBegun("/home/me/Videos/kietop".into()),
+    );
     assert_eq!(stored_changes(&effects), [expected]);
     assert_eq!(message(&state), "Saving \"a\" to ~/Videos/kietop.");
     assert_eq!(status_of(&state, "a"), Status::Ready);
@@ -156,7 +156,10 @@ fn the_save_key_saves_and_marks_as_saved() {
     assert_eq!(link_expiry(&state, "a"), LinkExpiry::Saved);
     assert!(matches!(
         &stored_changes(&effects)[..],
-        [ListChange::Saved { number: 1, .. }]
+        [ListChange {
+            kind: ChangeKind::Saved { number: 1, .. },
+            ..
+        }]
     ));
     assert!(state.downloads().is_empty());
     press(&mut state, &["w"]);
@@ -235,8 +238,8 @@ fn pressing_save_again_shows_progress_then_stops() {
     );
     assert!(matches!(
         &stored_changes(&effects)[..],
-        [ListChange::SaveFailed {
-            error: DownloadError::Stopped,
+        [ListChange {
+            kind: ChangeKind::SaveFailed(DownloadError::Stopped),
             ..
         }]
     ));
@@ -324,8 +327,8 @@ fn a_save_failure_is_shown_and_stored() {
     );
     assert!(matches!(
         &stored_changes(&effects)[..],
-        [ListChange::SaveFailed {
-            error: DownloadError::DiskFull,
+        [ListChange {
+            kind: ChangeKind::SaveFailed(DownloadError::DiskFull),
             ..
         }]
     ));
@@ -386,7 +389,7 @@ fn a_refused_fresh_result_is_retried() {
         why: None,
     };
     assert!(
-        matches!(&stored_changes(&effects)[..], [ListChange::SaveFailed { error, .. }] if *error == not_ready)
+        matches!(&stored_changes(&effects)[..], [ListChange { kind: ChangeKind::SaveFailed(error), .. }] if *error == not_ready)
     );
     assert_eq!(status_of(&state, "a"), Status::Ready);
     let due = later(Duration::from_secs(5));
@@ -1031,10 +1034,7 @@ fn expiring_links_are_mentioned_once_a_day() {
         message(&state),
         "The link of \"a\" expires in about 29 hours. Press w to save it."
     );
-    let warned = ListChange::ExpiryWarned {
-        task: id("a"),
-        at: now().wall,
-    };
+    let warned = ListChange::new(id("a"), now().wall, ChangeKind::ExpiryWarned);
     assert_eq!(stored_changes(&effects), std::slice::from_ref(&warned));
     for minutes in 1..120 {
         let effects = update(&mut state, Msg::Tick, later(Duration::from_mins(minutes)));
@@ -1119,11 +1119,7 @@ fn saved_results_are_opened_from_disk() {
     let result = Ok(file);
     let effects = update(&mut state, Msg::Opened { task, url, result }, now());
     assert_eq!(message(&state), "Opened the saved file (/v/a.mp4).");
-    let expected = ListChange::Opened {
-        task: id("a"),
-        at: now().wall,
-        url: "/v/a.mp4".into(),
-    };
+    let expected = ListChange::new(id("a"), now().wall, ChangeKind::Opened("/v/a.mp4".into()));
     assert_eq!(stored_changes(&effects), [expected]);
 
     let files = vec![(id("a"), "/v/a.mp4".into(), false)];

@@ -15,7 +15,9 @@ use kietop::{
     config::themes,
     domain::{
         download::{DownloadError, DownloadId, TransferProgress},
-        list_change::{ChangeResult, ExternalChange, JournalEvent, ListChange, StoreError},
+        list_change::{
+            ChangeKind, ChangeResult, ExternalChange, JournalEvent, ListChange, StoreError,
+        },
         poll_result::{Observation, PollError, PollResult},
         query::SortColumn,
         raw_response::RawResponse,
@@ -898,11 +900,11 @@ fn global_problems_are_shown_once() {
     assert_snapshot!("banner_paused_120x36", buffer_text(&buffer));
 
     let mut unsaved = mixed_program().build();
-    let change = ListChange::Opened {
-        task: id("a3"),
-        at: at("14:00"),
-        url: "https://example.com/".to_owned(),
-    };
+    let change = ListChange::new(
+        id("a3"),
+        at("14:00"),
+        ChangeKind::Opened("https://example.com/".to_owned()),
+    );
     let msg = support::written(vec![change], Err(StoreError::Full));
     update(&mut unsaved, msg, now());
     assert_screen("banner_unsaved", &mut unsaved, (120, 36));
@@ -1109,10 +1111,7 @@ fn the_next_step_is_kept_on_short_lines() {
         .with(task("a").label(title).ready("1m").created("14:00"))
         .with(task("b").ready("1m").created("13:00"))
         .build();
-    let changes = vec![ListChange::Remove {
-        task: id("a"),
-        at: now().wall,
-    }];
+    let changes = vec![ListChange::new(id("a"), now().wall, ChangeKind::Remove)];
     let result = Ok(vec![ChangeResult::Removed]);
     update(&mut state, support::written(changes, result), now());
 

@@ -12,7 +12,7 @@ use kietop::{
         update::next_wakeup,
     },
     domain::{
-        list_change::{AccessMode, ExternalChange, ListChange, StoreError},
+        list_change::{AccessMode, ChangeKind, ExternalChange, ListChange, StoreError},
         poll_result::PollError,
         response_notes::ResponseNotes,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND, PollAttempt, PollState, StopReason},
@@ -696,7 +696,16 @@ fn an_undo_just_before_quit_is_written() {
     assert!(
         matches!(
             stored[..],
-            [ListChange::Remove { .. }, ListChange::Restore { .. }]
+            [
+                ListChange {
+                    kind: ChangeKind::Remove,
+                    ..
+                },
+                ListChange {
+                    kind: ChangeKind::Restore,
+                    ..
+                }
+            ]
         ),
         "{stored:?}"
     );
@@ -825,7 +834,13 @@ fn quit_flushes_pending_writes() {
     else {
         panic!("{effects:?}");
     };
-    assert!(matches!(changes[..], [ListChange::Observed { .. }]));
+    assert!(matches!(
+        changes[..],
+        [ListChange {
+            kind: ChangeKind::Checked(_),
+            ..
+        }]
+    ));
 }
 
 #[test]

@@ -11,7 +11,9 @@ use kietop::{
     domain::{
         comparison::VideoSource,
         link::{Links, VideoUrl},
-        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange, StoreError},
+        list_change::{
+            AccessMode, ChangeKind, ChangeResult, ExternalChange, ListChange, StoreError,
+        },
         poll_result::{Observation, PollError},
         response_notes::ResponseNotes,
         schedule::{LOST_AFTER, PollAttempt, PollState, StopReason},
@@ -22,7 +24,10 @@ use kietop::{
     },
 };
 
-use crate::support::{self, answer, id, later, line, now, press, program, resize, task, type_text};
+use crate::support::{
+    self, answer, fake_list::FakeList, id, later, line, now, press, program, resize, task,
+    type_text,
+};
 
 fn observed(state: TaskState) -> Observation {
     Observation {
@@ -53,34 +58,6 @@ fn count_polls(effects: &[Effect]) -> usize {
         .iter()
         .filter(|effect| matches!(effect, Effect::Poll { .. }))
         .count()
-}
-
-/// Confirms every write in `effects` as the store would.
-fn apply_writes(state: &mut State, effects: Vec<Effect>) {
-    for effect in effects {
-        let Effect::Store(StoreRequest::Write(changes)) = effect else {
-            continue;
-        };
-        let applied = changes
-            .iter()
-            .map(|change| match change {
-                ListChange::Add { task: id, .. } | ListChange::Restore { task: id, .. } => {
-                    ChangeResult::Added(Box::new(task(id.as_str()).build()))
-                }
-                ListChange::Remove { .. } => ChangeResult::Removed,
-                ListChange::Observed { .. }
-                | ListChange::CheckFailed { .. }
-                | ListChange::Opened { .. }
-                | ListChange::Label { .. }
-                | ListChange::SetNotify { .. }
-                | ListChange::SaveBegun { .. }
-                | ListChange::Saved { .. }
-                | ListChange::SaveFailed { .. }
-                | ListChange::ExpiryWarned { .. } => ChangeResult::Recorded,
-            })
-            .collect();
-        update(state, support::written(changes, Ok(applied)), now());
-    }
 }
 
 #[test]
@@ -156,7 +133,7 @@ fn a_final_state_is_reported_stored_and_not_polled() {
 
     assert_eq!(message(&state), "\"neon\" is ready.");
     assert!(
-        matches!(&effects[..], [Effect::Store(StoreRequest::Write(changes)), ..] if matches!(changes[..], [ListChange::Observed { .. }]))
+        matches!(&effects[..], [Effect::Store(StoreRequest::Write(changes)), ..] if matches!(changes[..], [ListChange { kind: ChangeKind::Checked(_), .. }]))
     );
     assert_eq!(
         state.list().get(&id("a")).unwrap().poll_state,
@@ -257,11 +234,12 @@ fn removing_selects_the_neighbour_and_undo_restores() {
     let mut state = program()
         .with_all(names.map(|name| task(name).ready("1m").created("14:10")))
         .build();
+    let mut list = FakeList::with(state.list().iter().cloned());
     press(&mut state, &["j"]);
     assert_eq!(selected_task(&state), "b");
 
     let effects = press(&mut state, &["d"]);
-    apply_writes(&mut state, effects);
+    list.answer_writes(&mut state, &effects);
     assert_eq!((selected_task(&state), state.shown().len()), ("c", 2));
     assert!(
         message(&state).starts_with("Removed"),
@@ -270,7 +248,7 @@ fn removing_selects_the_neighbour_and_undo_restores() {
     );
 
     let effects = press(&mut state, &["u"]);
-    apply_writes(&mut state, effects);
+    list.answer_writes(&mut state, &effects);
     assert_eq!((selected_task(&state), state.shown().len()), ("b", 3));
     press(&mut state, &["u"]);
     assert_eq!(message(&state), "Nothing to undo.");
@@ -348,8 +326,11 @@ fn typed_ids_are_added_with_their_label() {
         panic!("{effects:?}")
     };
     let [
-        ListChange::Add {
-            label: Some(label), ..
+        ListChange {
+            kind: ChangeKind::Add {
+                label: Some(label), ..
+            },
+            ..
         },
     ] = &changes[..]
     else {
@@ -361,7 +342,7 @@ fn typed_ids_are_added_with_their_label() {
         0,
         "an added task is shown once it is stored"
     );
-    apply_writes(&mut state, effects);
+    FakeList::default().answer_writes(&mut state, &effects);
     assert_eq!(selected_task(&state), "774d9a7dd608a0e49293903095e45a4c");
 }
 
@@ -442,7 +423,7 @@ fn a_full_disk_refuses_adds_and_keeps_answers() {
     );
     update(
         &mut state,
-        support::written(changes, Ok(vec![ChangeResult::Recorded])),
+        support::written(changes, Ok(vec![ChangeResult::NotWatched])),
         now(),
     );
     assert_eq!(
@@ -450,10 +431,7 @@ fn a_full_disk_refuses_adds_and_keeps_answers() {
         (None, "The list is saved again.")
     );
 
-    let removal = vec![ListChange::Remove {
-        task: id("a"),
-        at: now().wall,
-    }];
+    let removal = vec![ListChange::new(id("a"), now().wall, ChangeKind::Remove)];
     update(
         &mut state,
         support::written(removal, Err(StoreError::Full)),

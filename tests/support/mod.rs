@@ -25,6 +25,7 @@
 
 pub mod deadline;
 pub mod exit_runs;
+pub mod fake_list;
 #[cfg(target_os = "linux")]
 pub mod faulty_libc;
 pub mod harmful_chars;

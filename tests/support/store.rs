@@ -3,10 +3,7 @@
 use std::{
     path::PathBuf,
     process::Command,
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, Sender},
-    },
+    sync::mpsc::{self, Receiver, Sender},
     time::Duration,
 };
 
@@ -15,8 +12,8 @@ use kietop::{
     adapters::store::{Recovery, SqliteStore},
     domain::{
         link::Links,
-        list_change::{AccessMode, ExternalChange, ListChange, StoreError},
-        poll_result::{FailedCheck, Observation, PollError},
+        list_change::{AccessMode, ChangeKind, ExternalChange, ListChange, StoreError},
+        poll_result::{Observation, PollError},
         task::{CallbackStatus, Family, TaskDetails, TaskId, TaskState},
         text::CleanText,
         watched_task::{NotifySetting, WatchedTask},
@@ -220,47 +217,35 @@ pub(crate) fn success() -> TaskState {
 }
 
 pub(crate) fn add(task: &str) -> ListChange {
-    ListChange::Add {
-        task: id(task),
-        family: FAMILY,
-        label: None,
-        at: at(0),
-    }
+    ListChange::add(id(task), None, at(0))
 }
 
 pub(crate) fn labelled(task: &str, label: &CleanText) -> ListChange {
-    ListChange::Add {
-        task: id(task),
-        family: FAMILY,
-        label: Some(label.clone()),
-        at: at(0),
-    }
+    ListChange::add(id(task), Some(label.clone()), at(0))
 }
 
 /// Sets the label; an empty one removes it.
 pub(crate) fn set_label(task: &str, label: &str) -> ListChange {
-    ListChange::Label {
-        task: id(task),
-        at: at(5),
-        label: (!label.is_empty()).then(|| CleanText::line(label, 256)),
-    }
+    ListChange::new(
+        id(task),
+        at(5),
+        ChangeKind::Label((!label.is_empty()).then(|| CleanText::line(label, 256))),
+    )
 }
 
 pub(crate) fn set_notify(task: &str, notify: NotifySetting) -> ListChange {
-    ListChange::SetNotify {
-        task: id(task),
-        at: at(5),
-        notify,
-    }
+    ListChange::new(id(task), at(5), ChangeKind::SetNotify(notify))
 }
 
 pub(crate) fn save_finished(task: &str, path: &str) -> ListChange {
-    ListChange::Saved {
-        task: id(task),
-        at: at(2),
-        number: 1,
-        path: path.into(),
-    }
+    ListChange::new(
+        id(task),
+        at(2),
+        ChangeKind::Saved {
+            number: 1,
+            path: path.into(),
+        },
+    )
 }
 
 pub(crate) fn remove(task: &str) -> ListChange {
@@ -268,17 +253,11 @@ pub(crate) fn remove(task: &str) -> ListChange {
 }
 
 pub(crate) fn remove_at(task: &str, seconds: u64) -> ListChange {
-    ListChange::Remove {
-        task: id(task),
-        at: at(seconds),
-    }
+    ListChange::new(id(task), at(seconds), ChangeKind::Remove)
 }
 
 pub(crate) fn restore(task: &str) -> ListChange {
-    ListChange::Restore {
-        task: id(task),
-        at: at(0),
-    }
+    ListChange::new(id(task), at(0), ChangeKind::Restore)
 }
 
 pub(crate) fn observed(task: &str, state: TaskState) -> ListChange {
@@ -291,30 +270,27 @@ pub(crate) fn observed_as(
     details: TaskDetails,
     raw: &str,
 ) -> ListChange {
-    ListChange::Observed {
-        task: id(task),
-        at: at(0),
-        observation: Arc::new(Observation {
+    ListChange::from_result(
+        id(task),
+        Ok(Observation {
             state,
             details,
             raw: raw.into(),
         }),
-    }
+        at(0),
+    )
 }
 
 pub(crate) fn failed(task: &str, error: PollError) -> ListChange {
-    ListChange::CheckFailed {
-        task: id(task),
-        error: FailedCheck { at: at(0), error },
-    }
+    ListChange::from_result(id(task), Err(error), at(0))
 }
 
 pub(crate) fn opened(task: &str) -> ListChange {
-    ListChange::Opened {
-        task: id(task),
-        at: at(0),
-        url: "https://ex.com/1.mp4".into(),
-    }
+    ListChange::new(
+        id(task),
+        at(0),
+        ChangeKind::Opened("https://ex.com/1.mp4".into()),
+    )
 }
 
 /// A random number generator with reproducible numbers (xorshift64*).

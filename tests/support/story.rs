@@ -16,20 +16,21 @@ use kietop::{
         account_hash::AccountHash,
         limiter::{Permit, RequestLimiter, RequestOutcome},
         link::Links,
-        list_change::{ChangeResult, ListChange, StoreError},
+        list_change::{ListChange, StoreError},
         poll_request::{Denied, PollTrigger},
         poll_result::{Observation, PollError, PollResult},
         query::ListView,
         response_notes::ResponseNotes,
         schedule::{PollAttempt, PollState},
-        store_request::{StoreReply, StoreRequest},
+        store_request::StoreRequest,
         task::{CallbackStatus, FailureStage, TaskDetails, TaskId, TaskState},
         time::Now,
         watched_task::WatchedTask,
     },
+    ports::ListStore as _,
 };
 
-use crate::support::{self, ProgramBuilder};
+use crate::support::{self, ProgramBuilder, fake_list::FakeList};
 
 /// A function from a task and the number of its earlier polls to a response; `None` leaves the poll
 /// unanswered.
@@ -61,7 +62,7 @@ pub(crate) struct Story {
     polls: Vec<(Duration, TaskId)>,
     /// The next request is denied with this, whatever the limiter says.
     pub(crate) next_denial: Option<Denied>,
-    removed: HashMap<TaskId, WatchedTask>,
+    list: FakeList,
 }
 
 impl Story {
@@ -85,7 +86,7 @@ impl Story {
             permits: HashMap::new(),
             polls: Vec::new(),
             next_denial: None,
-            removed: HashMap::new(),
+            list: FakeList::default(),
         };
         story.send(Msg::Tick);
         story
@@ -118,6 +119,7 @@ impl Story {
 
     /// Sends a message and runs its effects; writes complete at once, except on a slow disk.
     pub(crate) fn send(&mut self, msg: Msg) -> Vec<Effect> {
+        self.list.follow(&msg);
         let now = self.now();
         let effects = update(&mut self.state, msg, now);
         for effect in effects.clone() {
@@ -135,20 +137,8 @@ impl Story {
                         self.flush_one();
                     }
                 }
-                Effect::Store(StoreRequest::ReadJournal(task)) => {
-                    let lines = Ok(Vec::new());
-                    self.send(support::journal_read(task, lines));
-                }
-                Effect::Store(StoreRequest::ReadRawResponse(task)) => {
-                    self.send(support::raw_response_read(task, Ok(None)));
-                }
-                Effect::Store(StoreRequest::SaveSession(view)) => {
-                    self.saved_view = Some(view.clone());
-                    let request = StoreRequest::SaveSession(view);
-                    self.send(support::answered(request, Ok(StoreReply::Done)));
-                }
-                Effect::Store(_)
-                | Effect::Open { .. }
+                Effect::Store(request) => self.answer_request(request),
+                Effect::Open { .. }
                 | Effect::ShowComparison(_)
                 | Effect::RenderPreview(_)
                 | Effect::Download { .. }
@@ -167,16 +157,25 @@ impl Story {
         effects
     }
 
+    /// Answers a request of the list. The tests themselves answer those at the start.
+    fn answer_request(&mut self, request: StoreRequest) {
+        if matches!(request, StoreRequest::LoadSession | StoreRequest::LoadList) {
+            return;
+        }
+        if let StoreRequest::SaveSession(view) = &request {
+            self.saved_view = Some(view.clone());
+        }
+        let result = self.list.handle(&request);
+        self.send(support::answered(request, result));
+    }
+
     /// Completes the oldest pending write; returns whether there was one.
     pub(crate) fn flush_one(&mut self) -> bool {
         let Some(changes) = self.pending_writes.pop_front() else {
             return false;
         };
         let result = match self.disk_result.clone() {
-            Ok(()) => Ok(changes
-                .iter()
-                .map(|change| self.apply_change(change))
-                .collect()),
+            Ok(()) => Ok(self.list.write(&changes)),
             Err(error) => Err(error),
         };
         self.send(support::written(changes, result));
@@ -249,50 +248,6 @@ impl Story {
             self.open_polls.push((task, attempt));
         }
         *count += 1;
-    }
-
-    fn apply_change(&mut self, change: &ListChange) -> ChangeResult {
-        let id = change.task();
-        match change {
-            ListChange::Add { .. } | ListChange::Restore { .. }
-                if self.state.list().get(id).is_some() =>
-            {
-                ChangeResult::AlreadyWatched
-            }
-            ListChange::Add { label, at, .. } => {
-                let mut watched = support::task(id.as_str()).build();
-                watched = WatchedTask::new(watched.task, label.clone(), *at);
-                ChangeResult::Added(Box::new(watched))
-            }
-            ListChange::Restore { .. } => match self.removed.remove(id) {
-                Some(watched) => ChangeResult::Added(Box::new(WatchedTask::from_stored(
-                    watched.task,
-                    watched.label,
-                    watched.added,
-                    watched.poll_history,
-                ))),
-                None => ChangeResult::NotWatched,
-            },
-            ListChange::Remove { .. } => match self.state.list().get(id) {
-                Some(watched) => {
-                    self.removed.insert(id.clone(), watched.clone());
-                    ChangeResult::Removed
-                }
-                None => ChangeResult::NotWatched,
-            },
-            ListChange::Label { .. } if self.state.list().get(id).is_none() => {
-                ChangeResult::NotWatched
-            }
-            ListChange::Observed { .. }
-            | ListChange::CheckFailed { .. }
-            | ListChange::Opened { .. }
-            | ListChange::Label { .. }
-            | ListChange::SetNotify { .. }
-            | ListChange::SaveBegun { .. }
-            | ListChange::Saved { .. }
-            | ListChange::SaveFailed { .. }
-            | ListChange::ExpiryWarned { .. } => ChangeResult::Recorded,
-        }
     }
 
     pub(crate) fn press(&mut self, keys: &[&str]) -> Vec<Effect> {

@@ -10,7 +10,7 @@ use super::{
     id_log::{self, IdLog, IdLogEntry, IdLogEvent, IdLogLines, UnconfirmedLines},
     read,
 };
-use crate::domain::list_change::{ChangeResult, ListChange, StoreError};
+use crate::domain::list_change::{ChangeKind, ChangeResult, ListChange, StoreError};
 
 /// Appends the id and label changes of a transaction to the id file, before it is committed.
 pub(super) fn append_lines(
@@ -23,19 +23,16 @@ pub(super) fn append_lines(
     let Some(list) = list else { return Ok(None) };
     let mut lines = IdLogLines::default();
     for (change, applied) in changes.iter().zip(applied) {
-        let id = change.task();
-        match (change, applied) {
-            (ListChange::Add { .. } | ListChange::Restore { .. }, ChangeResult::Added(watched)) => {
+        let id = &change.task;
+        match (&change.kind, applied) {
+            (_, ChangeResult::Added(watched)) => {
                 lines.push(rev, IdLogEvent::Add, id, watched.label.as_ref());
             }
-            (ListChange::Remove { .. }, ChangeResult::Removed) => {
-                lines.push(rev, IdLogEvent::Remove, id, None);
-            }
-            (ListChange::Label { .. }, ChangeResult::Recorded)
-            | (ListChange::Add { label: Some(_), .. }, ChangeResult::AlreadyWatched) => {
-                let label = read::read_one(tx, id)?.and_then(|stored| stored.watched.label);
-                lines.push(rev, IdLogEvent::Label, id, label.as_ref());
-            }
+            (_, ChangeResult::Removed) => lines.push(rev, IdLogEvent::Remove, id, None),
+            (
+                ChangeKind::Label(_) | ChangeKind::Add { label: Some(_), .. },
+                ChangeResult::Updated { watched, .. },
+            ) => lines.push(rev, IdLogEvent::Label, id, watched.label.as_ref()),
             _ => {}
         }
     }

@@ -17,8 +17,8 @@ use super::{
     session, side_files,
 };
 use crate::domain::{
-    list_change::{AccessMode, ChangeResult, ExternalChange, ListChange, StoreError},
-    task::{Family, TaskId},
+    list_change::{AccessMode, ChangeKind, ChangeResult, ExternalChange, ListChange, StoreError},
+    task::TaskId,
     watched_task::WatchedTask,
 };
 
@@ -45,10 +45,8 @@ pub(super) struct OpenList {
     seen_revision: i64,
     /// SQLite's `data_version` at the last read; a commit of another connection changes it.
     data_version: i64,
-    /// Rows with a later revision that contain nothing new for the caller.
+    /// Rows with a later revision, which the caller got as the result of its changes.
     own_revisions: HashMap<TaskId, i64>,
-    /// Whether rows must be reloaded although no other connection wrote.
-    has_pending_changes: bool,
 }
 
 impl OpenList {
@@ -56,7 +54,7 @@ impl OpenList {
     pub(super) fn in_memory() -> Result<Self, StoreError> {
         let mut conn = Connection::open_in_memory()?;
         schema::migrate(&mut conn, None, SchemaState::Empty)?;
-        Self::from_connection(conn)
+        Ok(Self::from_connection(conn))
     }
 
     /// Returns an empty list in place of a missing file.
@@ -92,7 +90,7 @@ impl OpenList {
             }
         }
         schema::check_tables(&conn)?;
-        let mut list = Self::from_connection(conn)?;
+        let mut list = Self::from_connection(conn);
         list.path = Some(path.to_owned());
         list.identity = identity;
         list.wal_identity = file::identity(&side_files::with_suffix(path, side_files::WAL_SUFFIX));
@@ -107,9 +105,8 @@ impl OpenList {
         Ok(list)
     }
 
-    fn from_connection(conn: Connection) -> Result<Self, StoreError> {
-        Ok(Self {
-            data_version: read::read_data_version(&conn)?,
+    fn from_connection(conn: Connection) -> Self {
+        Self {
             conn,
             path: None,
             identity: None,
@@ -118,9 +115,9 @@ impl OpenList {
             flushes_commits: None,
             // Until the list is loaded, every row of it is new.
             seen_revision: -1,
+            data_version: -1,
             own_revisions: HashMap::new(),
-            has_pending_changes: true,
-        })
+        }
     }
 
     /// Reports whether the open file is still at its path.
@@ -140,7 +137,7 @@ impl OpenList {
     }
 
     pub(super) fn read_external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
-        if !self.has_pending_changes && read::read_data_version(&self.conn)? == self.data_version {
+        if read::read_data_version(&self.conn)? == self.data_version {
             return Ok(Vec::new());
         }
         let tx = self.conn.transaction()?;
@@ -165,7 +162,6 @@ impl OpenList {
         self.seen_revision = rev;
         self.data_version = data_version;
         self.own_revisions.clear();
-        self.has_pending_changes = false;
     }
 
     /// Sets whether the next commits are flushed. Costs no I/O; possible between transactions only.
@@ -206,30 +202,11 @@ impl OpenList {
         self.finish_id_lines(appended, committed.is_ok());
         committed?;
 
-        if written.is_empty() {
-            return Ok(applied);
-        }
-        let needs_reload = written.iter().any(|row| row.needs_reload);
-        self.has_pending_changes |= needs_reload;
-        if before == self.seen_revision && !needs_reload {
+        if before == self.seen_revision && !written.is_empty() {
             self.seen_revision = rev;
-            return Ok(applied);
-        }
-        for row in written {
-            // A row that another instance wrote since our last read must still be reported.
-            let known = match row.previous_revision {
-                None => true,
-                Some(before) => {
-                    before <= self.seen_revision
-                        || before == rev
-                        || self.own_revisions.get(&row.task) == Some(&before)
-                }
-            };
-            if known && !row.needs_reload {
-                self.own_revisions.insert(row.task, rev);
-            } else {
-                self.own_revisions.remove(&row.task);
-            }
+        } else {
+            let own = written.into_iter().map(|task| (task, rev));
+            self.own_revisions.extend(own);
         }
         Ok(applied)
     }
@@ -290,12 +267,7 @@ impl OpenList {
         }
         let interrupted = known.entries.iter().filter(is_unlisted);
         let changes: Vec<_> = interrupted
-            .map(|(id, entry)| ListChange::Add {
-                task: id.clone(),
-                family: Family::default(),
-                label: entry.label.clone(),
-                at,
-            })
+            .map(|(id, entry)| ListChange::add(id.clone(), entry.label.clone(), at))
             .collect();
         let is_logged = |(id, is_watched): (&TaskId, &bool)| {
             let entry = known.entries.get(id);
@@ -398,7 +370,5 @@ fn purge_removed(conn: &mut Connection, at: Timestamp) -> Result<(), StoreError>
 /// Reports whether a change must be on disk when it is acknowledged: a person waits for it, or no
 /// later check would repeat it (a final state, a saved file).
 fn must_be_flushed(change: &ListChange) -> bool {
-    let is_final =
-        matches!(change, ListChange::Observed { observation, .. } if observation.state.is_final());
-    is_final || matches!(change, ListChange::Saved { .. }) || change.needs_ack()
+    change.is_final() || matches!(change.kind, ChangeKind::Saved { .. }) || change.needs_ack()
 }

@@ -3,21 +3,13 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::rows::{self, StoredTask};
-use crate::domain::{
-    list_change::{JournalEvent, JournalLine, StoreError},
-    task::TaskId,
-    text::CleanText,
-    watched_task::WatchedTask,
-};
+use crate::domain::{list_change::StoreError, task::TaskId, watched_task::WatchedTask};
 
 /// The minimum length of an id prefix, in characters.
 pub const MIN_PREFIX_LEN: usize = 4;
-
-/// The maximum length of a journal line's detail, in bytes.
-const MAX_DETAIL_LEN: usize = 8 * 1024;
 
 /// Reads the list's revision and its number of rows.
 pub(super) fn read_meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
@@ -156,50 +148,6 @@ pub(super) fn read_one(conn: &Connection, task: &TaskId) -> Result<Option<Stored
     Ok(rows::query(conn, "WHERE id = ?1", [task.as_str()])?.pop())
 }
 
-/// Reads the last lines of a task's journal, oldest first.
-pub(super) fn read_journal(
-    conn: &Connection,
-    task: &TaskId,
-    limit: usize,
-) -> Result<Vec<JournalLine>, StoreError> {
-    let mut statement = conn.prepare_cached(
-        "SELECT at, kind, detail FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT ?2",
-    )?;
-    let mut found = statement.query(params![task.as_str(), sql_limit(limit)])?;
-    let mut lines = Vec::new();
-    while let Some(row) = found.next()? {
-        let detail: Option<String> = row.get(2)?;
-        lines.push(JournalLine {
-            at: Timestamp::from_millisecond(row.get(0)?).unwrap_or(Timestamp::UNIX_EPOCH),
-            event: parse_event(row.get_ref(1)?.as_str().unwrap_or_default(), detail),
-        });
-    }
-    lines.reverse();
-    Ok(lines)
-}
-
-fn parse_event(kind: &str, detail: Option<String>) -> JournalEvent {
-    let detail = CleanText::line(&detail.unwrap_or_default(), MAX_DETAIL_LEN);
-    match kind {
-        "added" => JournalEvent::Added,
-        "removed" => JournalEvent::Removed,
-        "restored" => JournalEvent::Restored,
-        "became" => JournalEvent::StateChanged(detail),
-        "check_failed" => JournalEvent::CheckFailed(detail),
-        "no_longer_there" => JournalEvent::NoLongerOnServer,
-        "recovered" => JournalEvent::Recovered,
-        "contradicted" => JournalEvent::ContradictionIgnored(detail),
-        "opened" => JournalEvent::Opened(detail),
-        "saved" => JournalEvent::Saved(detail),
-        "not_saved" => JournalEvent::SaveFailed(detail),
-        "labelled" => JournalEvent::Labelled(detail),
-        other => JournalEvent::Other(CleanText::line(
-            &format!("{other} {detail}"),
-            MAX_DETAIL_LEN,
-        )),
-    }
-}
-
-fn sql_limit(limit: usize) -> i64 {
+pub(super) fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

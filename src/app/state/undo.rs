@@ -1,6 +1,10 @@
 //! The undo stack: removals, also those of earlier runs, and label changes of this run.
 
-use crate::domain::{list_change::ListChange, task::TaskId, text::CleanText};
+use crate::domain::{
+    list_change::{ChangeKind, ListChange},
+    task::TaskId,
+    text::CleanText,
+};
 
 /// The labels of tasks before a change, in the order of that change.
 pub(in crate::app) type Labels = Vec<(TaskId, Option<CleanText>)>;
@@ -15,20 +19,20 @@ pub(in crate::app) enum UndoStep {
 impl UndoStep {
     /// Reports whether these changes are the undo of this step.
     fn is_performed_by(&self, changes: &[ListChange]) -> bool {
-        match self {
+        let undo: Vec<_> = match self {
             Self::Removal(tasks) => {
-                let is_match = |(task, change): (&TaskId, &ListChange)| {
-                    matches!(change, ListChange::Restore { task: other, .. } if other == task)
-                };
-                tasks.len() == changes.len() && tasks.iter().zip(changes).all(is_match)
+                let restore = |task: &TaskId| (task.clone(), ChangeKind::Restore);
+                tasks.iter().map(restore).collect()
             }
             Self::Labels(labels) => {
-                labels.len() == changes.len()
-                    && labels.iter().zip(changes).all(|((id, before), change)| {
-                        matches!(change, ListChange::Label { task, label, .. } if task == id && label == before)
-                    })
+                let relabel = |(task, label): &(TaskId, Option<CleanText>)| {
+                    (task.clone(), ChangeKind::Label(label.clone()))
+                };
+                labels.iter().map(relabel).collect()
             }
-        }
+        };
+        let changes = changes.iter().map(|change| (&change.task, &change.kind));
+        undo.iter().map(|(task, kind)| (task, kind)).eq(changes)
     }
 }
 
@@ -129,12 +133,8 @@ impl UndoStack {
                 continue;
             }
             for change in &write.changes {
-                if let ListChange::Label {
-                    task: id,
-                    label: new,
-                    ..
-                } = change
-                    && id == task
+                if let ChangeKind::Label(new) = &change.kind
+                    && change.task == *task
                 {
                     label.clone_from(new);
                 }

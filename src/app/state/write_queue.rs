@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::domain::{
-    list_change::{ListChange, StoreError},
+    list_change::{ChangeKind, ListChange, StoreError},
     poll_result::Observation,
     task::TaskId,
     time::Mono,
@@ -88,8 +88,8 @@ impl WriteQueue {
         let finished: HashSet<TaskId> = self
             .changes
             .iter()
-            .filter(|change| is_final(change))
-            .map(|change| change.task().clone())
+            .filter(|change| change.is_final())
+            .map(|change| change.task.clone())
             .collect();
         let (mut observed, mut checked) = (HashSet::new(), HashSet::new());
         let mut surplus = self.changes.len().saturating_sub(MAX_QUEUED);
@@ -99,24 +99,14 @@ impl WriteQueue {
         // Newest first.
         while let Some(change) = self.changes.pop_back() {
             index -= 1;
-            let task = change.task();
-            let is_kept = match &change {
-                ListChange::Observed { .. } if is_final(&change) => true,
-                ListChange::Observed { .. } => {
-                    checked.insert(task.clone());
-                    observed.insert(task.clone()) && !finished.contains(task)
-                }
-                ListChange::CheckFailed { .. } => checked.insert(task.clone()),
-                ListChange::Add { .. }
-                | ListChange::Remove { .. }
-                | ListChange::Restore { .. }
-                | ListChange::Opened { .. }
-                | ListChange::Label { .. }
-                | ListChange::SetNotify { .. }
-                | ListChange::SaveBegun { .. }
-                | ListChange::Saved { .. }
-                | ListChange::SaveFailed { .. }
-                | ListChange::ExpiryWarned { .. } => true,
+            let task = &change.task;
+            let is_kept = if !is_repeatable(&change) {
+                true
+            } else if change.observation().is_some() {
+                checked.insert(task.clone());
+                observed.insert(task.clone()) && !finished.contains(task)
+            } else {
+                checked.insert(task.clone())
             };
             if is_kept {
                 kept.push_front(change);
@@ -135,11 +125,7 @@ impl WriteQueue {
         let (mut index, mut returned) = (0, self.returned);
         self.changes.retain(|change| {
             index += 1;
-            let is_repeatable = matches!(
-                change,
-                ListChange::Observed { .. } | ListChange::CheckFailed { .. }
-            );
-            if surplus == 0 || !is_repeatable || is_final(change) {
+            if surplus == 0 || !is_repeatable(change) {
                 return true;
             }
             surplus -= 1;
@@ -157,28 +143,23 @@ impl WriteQueue {
                 return;
             }
             bytes -= raw_bytes(change);
-            if let ListChange::Observed { observation, .. } = change {
-                *observation = Arc::new(Observation {
-                    state: observation.state.clone(),
-                    details: observation.details.clone(),
+            if let Some(observation) = change.observation() {
+                change.kind = ChangeKind::Checked(Arc::new(Ok(Observation {
                     raw: "".into(),
-                });
+                    ..observation.clone()
+                })));
             }
         }
     }
 }
 
-/// Reports whether a change records that a task has finished.
-fn is_final(change: &ListChange) -> bool {
-    matches!(change, ListChange::Observed { observation, .. } if observation.state.is_final())
+/// Reports whether the server can repeat a change: a check that found an unfinished task.
+fn is_repeatable(change: &ListChange) -> bool {
+    matches!(change.kind, ChangeKind::Checked(_)) && !change.is_final()
 }
 
 fn raw_bytes(change: &ListChange) -> usize {
-    if let ListChange::Observed { observation, .. } = change {
-        observation.raw.len()
-    } else {
-        0
-    }
+    change.observation().map_or(0, |answer| answer.raw.len())
 }
 
 #[cfg(test)]
@@ -187,20 +168,17 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        poll_result::{FailedCheck, PollError},
+        poll_result::PollError,
         task::{FailureStage, TaskDetails, TaskState},
     };
 
     fn observed(name: &str, state: TaskState, raw: usize) -> ListChange {
-        ListChange::Observed {
-            task: TaskId::parse(name).unwrap(),
-            at: Timestamp::UNIX_EPOCH,
-            observation: Arc::new(Observation {
-                state,
-                details: TaskDetails::default(),
-                raw: "x".repeat(raw).into(),
-            }),
-        }
+        let answer = Ok(Observation {
+            state,
+            details: TaskDetails::default(),
+            raw: "x".repeat(raw).into(),
+        });
+        ListChange::from_result(TaskId::parse(name).unwrap(), answer, Timestamp::UNIX_EPOCH)
     }
 
     fn running(name: &str) -> ListChange {
@@ -214,13 +192,8 @@ mod tests {
     }
 
     fn failed(name: &str) -> ListChange {
-        ListChange::CheckFailed {
-            task: TaskId::parse(name).unwrap(),
-            error: FailedCheck {
-                at: Timestamp::UNIX_EPOCH,
-                error: PollError::TimedOut,
-            },
-        }
+        let task = TaskId::parse(name).unwrap();
+        ListChange::from_result(task, Err(PollError::TimedOut), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -299,7 +272,7 @@ mod tests {
         let many = (0..MAX_QUEUED + 5).map(|n| running(&format!("r{n}")));
         queue.push(many.collect());
         assert_eq!(queue.changes.len(), MAX_QUEUED);
-        let finals = queue.changes.iter().filter(|change| is_final(change));
+        let finals = queue.changes.iter().filter(|change| change.is_final());
         assert_eq!(finals.count(), 20);
     }
 }

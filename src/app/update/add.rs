@@ -2,18 +2,14 @@
 
 use super::{
     messages::{reject_if_read_only, reply},
-    store,
+    writes,
 };
 use crate::{
     app::{
         msg::Effect,
         state::{AddDialog, Overlay, Severity, State},
     },
-    domain::{
-        list_change::ListChange,
-        task::{Family, TaskId},
-        time::Now,
-    },
+    domain::{list_change::ListChange, task::TaskId, time::Now},
     messages::ids,
 };
 
@@ -32,12 +28,7 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         return;
     };
     let label = dialog.label.label();
-    let add = |task: &TaskId| ListChange::Add {
-        task: task.clone(),
-        family: Family::default(),
-        label: label.clone(),
-        at: now.wall,
-    };
+    let add = |task: &TaskId| ListChange::add(task.clone(), label.clone(), now.wall);
     let changes: Vec<_> = dialog.selected().map(add).collect();
     if changes.is_empty() {
         let reason = match (dialog.candidates.as_slice(), dialog.rejected.first()) {
@@ -48,5 +39,5 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         return reply(state, Severity::Warning, reason, now);
     }
     state.overlay = None;
-    store::write(state, changes, effects);
+    writes::write(state, changes, effects);
 }

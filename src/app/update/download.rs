@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     messages::{explain_missing_result, key_hint, quoted_title, reply, show_result},
-    selection, store,
+    selection, writes,
 };
 use crate::{
     app::{
@@ -20,7 +20,7 @@ use crate::{
     },
     domain::{
         download::{DownloadError, DownloadId, DownloadRequest, TransferProgress},
-        list_change::{AccessMode, ListChange},
+        list_change::{AccessMode, ChangeKind, ListChange},
         path_text::{PathError, expand},
         status::{LinkExpiry, ResultLocation, Tab},
         task::TaskId,
@@ -144,7 +144,7 @@ fn start_all(
             started.push(task);
         }
     }
-    write(state, changes, effects);
+    writes::write(state, changes, effects);
     let tasks = match (started.as_slice(), refused) {
         ([], Some(why)) => return reply(state, Severity::Warning, why, now),
         ([], None) => return,
@@ -185,21 +185,10 @@ fn start_task(state: &mut State, task: &TaskId, folder: &Path, now: Now) -> Opti
     // However it ends, it was started here.
     state.downloads.unresolved.remove(task);
     state.downloads.held_by_others.remove(task);
-    state.list.update(task, |watched| {
-        watched.saved_results.pending_folder = Some(folder.to_owned());
-    });
-    Some(ListChange::SaveBegun {
-        task: task.clone(),
-        at: now.wall,
-        folder: folder.to_owned(),
-    })
-}
-
-/// Writes changes together, if there are any.
-fn write(state: &mut State, changes: Vec<ListChange>, effects: &mut Vec<Effect>) {
-    if !changes.is_empty() {
-        store::write(state, changes, effects);
-    }
+    let begun = ChangeKind::SaveBegun(folder.to_owned());
+    let change = ListChange::new(task.clone(), now.wall, begun);
+    writes::apply(state, &change, now);
+    Some(change)
 }
 
 /// Saves a new result if the settings say so.
@@ -208,7 +197,7 @@ pub(super) fn auto_save(state: &mut State, task: &TaskId, now: Now, effects: &mu
     if is_wanted && !state.settings.save_folder.as_os_str().is_empty() {
         let folder = state.settings.save_folder.clone();
         let change = start_task(state, task, &folder, now);
-        write(state, change.into_iter().collect(), effects);
+        writes::write(state, change.into_iter().collect(), effects);
     }
 }
 
@@ -349,7 +338,7 @@ fn resume_interrupted(
             start_task(state, task, &folder, now)
         })
         .collect();
-    write(state, changes, effects);
+    writes::write(state, changes, effects);
     let text = message_line::save_interrupted(&tasks, true);
     reply(state, Severity::Info, text, now);
 }
@@ -362,17 +351,15 @@ fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Ve
         .take()
         .is_some_and(|(offered, until)| offered == tasks && now.mono < until);
     if is_confirmed {
+        let mut changes = Vec::new();
         for task in tasks {
             stop_task(state, task, effects);
-            record_failure(state, task, &DownloadError::Stopped, now);
-            selection::invalidate_journal(state, task);
+            let stopped = ChangeKind::SaveFailed(DownloadError::Stopped);
+            let change = ListChange::new(task.clone(), now.wall, stopped);
+            writes::apply(state, &change, now);
+            changes.push(change);
         }
-        let stopped = |task: &TaskId| ListChange::SaveFailed {
-            task: task.clone(),
-            at: now.wall,
-            error: DownloadError::Stopped,
-        };
-        store::write(state, tasks.iter().map(stopped).collect(), effects);
+        writes::write(state, changes, effects);
         let hint = key_hint(state, Action::Save, message_line::RESUME_HINT);
         let text = format!("{}{hint}", message_line::DOWNLOAD_STOPPED);
         return reply(state, Severity::Info, text, now);
@@ -415,12 +402,6 @@ fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
     state
         .message_line
         .append(&format!(" {}", message_line::DOWNLOAD_STOPPED_TOO));
-}
-
-fn record_failure(state: &mut State, task: &TaskId, error: &DownloadError, now: Now) {
-    state.list.update(task, |watched| {
-        watched.saved_results.record_failure(error, now.wall);
-    });
 }
 
 /// Schedules the retry of a task's failed save, `grace` after it is due; returns the wait.
@@ -487,19 +468,12 @@ pub(super) fn download_ended(
     );
     let change = match result {
         Ok(path) => {
-            selection::with_stable_selection(state, now, |rows| {
-                rows.update(&task, |watched| {
-                    watched.mark_saved(job.request.number, path.clone());
-                });
-            });
             let text = message_line::saved(&title, &state.settings.display_path(&path)) + note;
+            let number = job.request.number;
+            let change = ListChange::new(task, now.wall, ChangeKind::Saved { number, path });
+            writes::apply(state, &change, now);
             show_result(state, Severity::Success, text, now);
-            ListChange::Saved {
-                task: task.clone(),
-                at: now.wall,
-                number: job.request.number,
-                path,
-            }
+            change
         }
         Err(_) if job.stage == DownloadStage::Stopping => return,
         Err(error) => {
@@ -512,7 +486,9 @@ pub(super) fn download_ended(
                     .held_by_others
                     .insert(task.clone(), now.mono);
             }
-            record_failure(state, &task, &error, now);
+            let failed = ChangeKind::SaveFailed(error.clone());
+            let change = ListChange::new(task.clone(), now.wall, failed);
+            writes::apply(state, &change, now);
             let wait = error
                 .is_retryable()
                 .then(|| schedule_retry(state, &task, Duration::ZERO, now))
@@ -526,15 +502,10 @@ pub(super) fn download_ended(
                 let text = message_line::save_failed(&title, &error.message(), &next);
                 reply(state, severity, text, now);
             }
-            ListChange::SaveFailed {
-                task: task.clone(),
-                at: now.wall,
-                error,
-            }
+            change
         }
     };
-    store::write(state, vec![change], effects);
-    selection::invalidate_journal(state, &task);
+    writes::write(state, vec![change], effects);
 }
 
 /// Records which saved files still exist.
@@ -651,14 +622,11 @@ fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
             message_line::links_expire(many.len()) + &hint
         }
     };
-    for id in &ids {
-        state.list.update(id, |watched| {
-            watched.saved_results.expiry_warned = Some(now.wall);
-        });
+    let warned = |task| ListChange::new(task, now.wall, ChangeKind::ExpiryWarned);
+    let changes: Vec<_> = ids.into_iter().map(warned).collect();
+    for change in &changes {
+        writes::apply(state, change, now);
     }
-    if state.settings.access == AccessMode::Full {
-        let warned = |task| ListChange::ExpiryWarned { task, at: now.wall };
-        store::write(state, ids.into_iter().map(warned).collect(), effects);
-    }
+    writes::write(state, changes, effects);
     reply(state, Severity::Warning, text, now);
 }

@@ -3,7 +3,7 @@
 use super::{
     add, backoff, copy, download, filter, labels, marks,
     messages::{self, key_hint, quoted_title, reply},
-    open, palette, preview, remove, selection, sort, store, text_input,
+    open, palette, preview, remove, selection, sort, store, text_input, writes,
 };
 use crate::{
     app::{
@@ -233,7 +233,7 @@ fn open_text(state: &mut State, page: TextPage) {
 pub(super) fn quit(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let is_first = !std::mem::replace(&mut state.is_leaving, true);
     if !state.write_queue.changes.is_empty() {
-        store::write_queued(state, effects);
+        writes::write_queued(state, effects);
     }
     filter::save_session_now(state, effects);
     if is_first && state.focus != TerminalFocus::Unfocused {

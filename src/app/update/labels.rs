@@ -2,7 +2,7 @@
 
 use super::{
     messages::{of_several_tasks, offer_undo, quoted_title, reject_if_read_only, reply},
-    selection, store,
+    writes,
 };
 use crate::{
     app::{
@@ -10,7 +10,7 @@ use crate::{
         state::{Labels, LineDialog, LineEditor, LinePurpose, Overlay, Severity, State, UndoStep},
     },
     domain::{
-        list_change::ListChange,
+        list_change::{ChangeKind, ListChange},
         task::TaskId,
         text::CleanText,
         time::Now,
@@ -63,11 +63,8 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         return;
     };
     let label = dialog.line.label();
-    let change = |task: &TaskId| ListChange::Label {
-        task: task.clone(),
-        at: now.wall,
-        label: label.clone(),
-    };
+    let change =
+        |task: &TaskId| ListChange::new(task.clone(), now.wall, ChangeKind::Label(label.clone()));
     let changes: Vec<_> = dialog.tasks.iter().map(change).collect();
     let before: Labels = dialog
         .tasks
@@ -84,7 +81,7 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
             .record_write(changes.clone(), UndoStep::Labels(before));
     }
     state.overlay = None;
-    store::write(state, changes, effects);
+    writes::write(state, changes, effects);
 }
 
 /// Turns notifications of the target tasks off, or on if they are off for all of them.
@@ -99,42 +96,29 @@ pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effec
     } else {
         NotifySetting::Off
     };
-    let change = |watched: &&WatchedTask| ListChange::SetNotify {
-        task: watched.id().clone(),
-        at: now.wall,
-        notify,
+    let change = |watched: &&WatchedTask| {
+        let task = watched.id().clone();
+        ListChange::new(task, now.wall, ChangeKind::SetNotify(notify))
     };
     let changes = targets.iter().map(change).collect();
-    store::write(state, changes, effects);
+    writes::write(state, changes, effects);
 }
 
-/// Applies a written change and reports it; reports nothing if its undo is in flight.
-pub(super) fn change_written(
-    state: &mut State,
-    changes: &[&ListChange],
-    is_undone: bool,
-    now: Now,
-) {
-    let before = apply_labels(state, changes, now);
-    if is_undone {
-        return;
-    }
+/// Reports a written change; `before` are the labels that it replaced.
+pub(super) fn change_written(state: &mut State, changes: &[&ListChange], before: Labels, now: Now) {
+    let Some(first) = changes.first() else { return };
     let count = changes.len();
-    let text = match changes.first() {
-        Some(ListChange::Label { label, .. }) => {
-            message_line::label_changed(label.as_ref().map(CleanText::as_str), count)
+    let text = if let ChangeKind::SetNotify(notify) = first.kind {
+        let tasks = match (count, state.list.get(&first.task)) {
+            (1, Some(watched)) => quoted_title(watched),
+            _ => message_line::task_count(count),
+        };
+        match notify {
+            NotifySetting::On => message_line::notifications_on(&tasks),
+            NotifySetting::Off => message_line::notifications_off(&tasks),
         }
-        Some(ListChange::SetNotify { task, notify, .. }) => {
-            let tasks = match (count, state.list.get(task)) {
-                (1, Some(watched)) => quoted_title(watched),
-                _ => message_line::task_count(count),
-            };
-            match notify {
-                NotifySetting::On => message_line::notifications_on(&tasks),
-                NotifySetting::Off => message_line::notifications_off(&tasks),
-            }
-        }
-        _ => return,
+    } else {
+        message_line::label_changed(new_label(first), count)
     };
     if before.is_empty() {
         return reply(state, Severity::Info, text, now);
@@ -143,36 +127,20 @@ pub(super) fn change_written(
     offer_undo(state, &text, now);
 }
 
-/// Applies restored labels and reports them.
+fn new_label(change: &ListChange) -> Option<&str> {
+    if let ChangeKind::Label(label) = &change.kind {
+        label.as_ref().map(CleanText::as_str)
+    } else {
+        None
+    }
+}
+
+/// Reports restored labels.
 pub(super) fn labels_restored(state: &mut State, changes: &[&ListChange], now: Now) {
-    apply_labels(state, changes, now);
     let text = match changes {
         [] => message_line::LABEL_NOT_RESTORED.to_owned(),
-        [ListChange::Label { label, .. }] => {
-            message_line::label_restored(label.as_ref().map(CleanText::as_str))
-        }
+        [change] => message_line::label_restored(new_label(change)),
         several => message_line::labels_restored(several.len()),
     };
     reply(state, Severity::Info, text, now);
-}
-
-/// Applies labels and notification settings; returns the previous labels of the tasks whose label
-/// changed.
-fn apply_labels(state: &mut State, changes: &[&ListChange], now: Now) -> Labels {
-    let mut before = Labels::new();
-    selection::with_stable_selection(state, now, |rows| {
-        for change in changes {
-            rows.update(change.task(), |watched| {
-                if let ListChange::Label { task, label, .. } = change {
-                    let old = std::mem::replace(&mut watched.label, label.clone());
-                    if old != *label {
-                        before.push((task.clone(), old));
-                    }
-                } else if let ListChange::SetNotify { notify, .. } = change {
-                    watched.notify = *notify;
-                }
-            });
-        }
-    });
-    before
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     messages::{explain_missing_result, key_hint, quoted_title, reply},
-    selection, store,
+    writes,
 };
 use crate::{
     app::{
@@ -20,7 +20,7 @@ use crate::{
     domain::{
         comparison::{Comparison, MissingSide},
         link::VideoUrl,
-        list_change::{AccessMode, ListChange},
+        list_change::{ChangeKind, ListChange},
         task::TaskId,
         text::CleanText,
         time::Now,
@@ -204,14 +204,10 @@ fn record_opened(
     let watched = state.list.get(task);
     let note = watched.map_or("", |watched| watched.task.state().undelivered_note());
     reply(state, Severity::Info, format!("{text}{note}"), now);
-    if state.settings.access == AccessMode::Full && state.loading == ListLoading::Done {
-        let change = ListChange::Opened {
-            task: task.clone(),
-            at: now.wall,
-            url: address.to_owned(),
-        };
-        store::write(state, vec![change], effects);
-        selection::invalidate_journal(state, task);
+    if state.loading == ListLoading::Done {
+        let opened = ChangeKind::Opened(address.to_owned());
+        let change = ListChange::new(task.clone(), now.wall, opened);
+        writes::write(state, vec![change], effects);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     backoff, download,
     messages::{reply, report_finished},
-    selection, store,
+    selection, writes,
 };
 use crate::{
     app::{
@@ -13,12 +13,12 @@ use crate::{
         state::{Severity, State},
     },
     domain::{
-        list_change::{AccessMode, ListChange},
+        list_change::ListChange,
         poll_request::{Backoff, Denied, DenyReason},
         poll_result::{ErrorScope, PollError, PollResult},
         response_notes::{self, Anomaly, ResponseNotes},
         schedule::{self, LOST_AFTER, MAX_WAIT, PollAttempt, PollState, StopReason},
-        task::{Merge, TaskId},
+        task::TaskId,
         time::{self, Mono, Now},
         watched_task::WatchedTask,
     },
@@ -242,7 +242,7 @@ fn interval_end(state: &State, task: &TaskId, now: Now) -> Mono {
     now.mono.after(wait)
 }
 
-/// Merges a result into the task and schedules the next poll.
+/// Merges a result into the task, schedules the next poll and writes the result.
 fn apply_answer(
     state: &mut State,
     task: &TaskId,
@@ -250,41 +250,26 @@ fn apply_answer(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
+    let is_ok = answer.is_ok();
+    let change = ListChange::from_result(task.clone(), answer, now.wall);
     let late_after = state.estimate().late;
     let (intervals, jitter) = (state.poll_queue.intervals, state.poll_queue.jitter);
-    let merge = selection::with_stable_selection(state, now, |rows| {
+    let is_changed = selection::with_stable_selection(state, now, |rows| {
         rows.update(task, |watched| {
-            let merge = watched.apply_answer(&answer, now.wall);
-            watched.poll_state = schedule::next_state(
-                watched.poll_input(now),
-                intervals,
-                late_after,
-                jitter,
-                now.mono,
-            );
-            merge
+            let old_state = watched.task.state().clone();
+            change.apply_to(watched);
+            let poll_input = watched.poll_input(now);
+            watched.poll_state =
+                schedule::next_state(poll_input, intervals, late_after, jitter, now.mono);
+            *watched.task.state() != old_state
         })
     });
-    if merge == Some(Merge::Changed) {
+    if is_changed == Some(true) {
         report_finished(state, task, now);
         download::auto_save(state, task, now, effects);
     }
-    if answer.is_ok() {
+    if is_ok {
         state.answered_tasks.insert(task.clone());
     }
-    write_answer(state, task, answer, now, effects);
-}
-
-fn write_answer(
-    state: &mut State,
-    task: &TaskId,
-    answer: PollResult,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
-    if state.settings.access == AccessMode::ReadOnly {
-        return;
-    }
-    let change = ListChange::from_result(task.clone(), answer, now.wall);
-    store::write(state, vec![change], effects);
+    writes::write(state, vec![change], effects);
 }

@@ -1,12 +1,16 @@
 //! Removing tasks, and undoing the last removal or label change as a whole.
 
-use super::{messages::reply, selection, store};
+use super::{messages::reply, selection, writes};
 use crate::{
     app::{
         msg::Effect,
         state::{Confirm, MainScreen, Overlay, Severity, State, UndoStep},
     },
-    domain::{list_change::ListChange, task::TaskId, time::Now},
+    domain::{
+        list_change::{ChangeKind, ListChange},
+        task::TaskId,
+        time::Now,
+    },
     messages::message_line,
 };
 
@@ -35,15 +39,12 @@ pub(super) fn remove_tasks(
 ) {
     state.screen = MainScreen::List;
     selection::leave_detail(state);
-    let remove = |task: &TaskId| ListChange::Remove {
-        task: task.clone(),
-        at: now.wall,
-    };
+    let remove = |task: &TaskId| ListChange::new(task.clone(), now.wall, ChangeKind::Remove);
     let changes: Vec<_> = tasks.iter().map(remove).collect();
     state
         .undo_stack
         .record_write(changes.clone(), UndoStep::Removal(tasks));
-    store::write(state, changes, effects);
+    writes::write(state, changes, effects);
 }
 
 /// Undoes the last change: a removal, also of an earlier run, or labels. Writes still in flight
@@ -52,14 +53,14 @@ pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let at = now.wall;
     let changes = match state.undo_stack.pop() {
         Some(UndoStep::Removal(tasks)) => {
-            let restore = |task| ListChange::Restore { task, at };
+            let restore = |task| ListChange::new(task, at, ChangeKind::Restore);
             tasks.into_iter().map(restore).collect()
         }
         Some(UndoStep::Labels(labels)) => {
-            let relabel = |(task, label)| ListChange::Label { task, at, label };
+            let relabel = |(task, label)| ListChange::new(task, at, ChangeKind::Label(label));
             labels.into_iter().map(relabel).collect()
         }
         None => return reply(state, Severity::Info, message_line::NOTHING_TO_UNDO, now),
     };
-    store::write(state, changes, effects);
+    writes::write(state, changes, effects);
 }

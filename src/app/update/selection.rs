@@ -7,6 +7,7 @@ use crate::{
         state::{DetailPage, MainScreen, State},
     },
     domain::{
+        list_change::{JournalLine, ListChange},
         query::{ListView, RowPosition},
         schedule::PollState,
         status::Tab,
@@ -298,5 +299,19 @@ pub(super) fn invalidate_journal(state: &mut State, task: &TaskId) {
     }
     if state.journal.as_ref().is_some_and(|(id, _)| id == task) {
         state.journal = None;
+    }
+}
+
+/// Adds the lines of a written change to the journal on the screen.
+pub(super) fn extend_journal(state: &mut State, change: &ListChange, lines: Vec<JournalLine>) {
+    if let Some((id, journal)) = &mut state.journal
+        && *id == change.task
+    {
+        journal.extend(lines);
+    }
+    if change.observation().is_some()
+        && let Some(raw) = state.raw.as_mut().filter(|raw| raw.task == change.task)
+    {
+        raw.is_outdated = true;
     }
 }

@@ -5,19 +5,21 @@ use std::{sync::Arc, time::Duration};
 use super::{
     backoff, download, filter, labels,
     messages::{self, key_hint, offer_undo, quoted_title, reply, report_finished},
-    selection,
+    selection, writes,
 };
 use crate::{
     app::{
         keymap::Action,
         msg::Effect,
         state::{
-            AddDialog, FinishedWrite, ListLoading, MainScreen, Overlay, RawResponseState, Severity,
-            State, UndoStep,
+            AddDialog, FinishedWrite, Labels, ListLoading, MainScreen, Overlay, RawResponseState,
+            Severity, State, UndoStep,
         },
     },
     domain::{
-        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange, StoreError},
+        list_change::{
+            AccessMode, ChangeKind, ChangeResult, ExternalChange, ListChange, StoreError,
+        },
         raw_response::RawResponse,
         schedule::{self, PollState, StopReason},
         store_request::{StoreReply, StoreRequest},
@@ -63,7 +65,8 @@ pub(super) fn store_answered(
             record_failure(state, error, now);
         }
         (StoreRequest::Write(changes), Ok(StoreReply::Written(results))) => {
-            changes_written(state, &changes, results, now);
+            let finished = changes_written(state, &changes, results, now);
+            download::auto_save_external(state, &finished, now, effects);
         }
         (StoreRequest::Write(changes), Err(error)) => requeue_failed(state, changes, error, now),
         (StoreRequest::ReadJournal(task), result) => {
@@ -152,9 +155,20 @@ pub(super) fn apply_external(
 fn adopt_external(state: &mut State, task: WatchedTask, now: Now) -> Option<TaskId> {
     let id = task.id().clone();
     let before = state.list.get(&id);
-    let was_final = before.is_none_or(|before| before.task.state().is_final());
     let was_saving = before.is_some_and(|before| before.saved_results.pending_folder.is_some());
-    let task = merge_external(state, task, now);
+    if task.saved_results.pending_folder.is_some() && !was_saving {
+        state.downloads.held_by_others.insert(id.clone(), now.mono);
+    }
+    selection::invalidate_journal(state, &id);
+    adopt_row(state, task, now)
+}
+
+/// Shows a task as it is on disk; returns its id if another instance has finished it.
+fn adopt_row(state: &mut State, row: WatchedTask, now: Now) -> Option<TaskId> {
+    let id = row.id().clone();
+    let before = state.list.get(&id);
+    let was_final = before.is_none_or(|before| before.task.state().is_final());
+    let task = merge_row(state, row, now);
     let is_final = task.task.state().is_final();
     let is_answered = before.is_some_and(|before| {
         task.poll_history.last_error.is_none()
@@ -163,20 +177,16 @@ fn adopt_external(state: &mut State, task: WatchedTask, now: Now) -> Option<Task
     if is_answered {
         backoff::lift_after_external_success(state, now);
     }
-    if task.saved_results.pending_folder.is_some() && !was_saving {
-        state.downloads.held_by_others.insert(id.clone(), now.mono);
-    }
     selection::with_stable_selection(state, now, |rows| rows.insert(task));
-    selection::invalidate_journal(state, &id);
-    if is_final && !was_final {
-        report_finished(state, &id, now);
-        return Some(id);
+    if !is_final || was_final {
+        return None;
     }
-    None
+    report_finished(state, &id, now);
+    Some(id)
 }
 
 /// Merges a task from the list file with the state here, which may not be written yet.
-fn merge_external(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask {
+fn merge_row(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask {
     let interval = state
         .poll_queue
         .intervals
@@ -233,23 +243,11 @@ fn merge_external(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask
     task
 }
 
-/// Writes changes: those that the user waits for at once, others behind those that wait already.
-pub(super) fn write(state: &mut State, changes: Vec<ListChange>, effects: &mut Vec<Effect>) {
-    let changes = state.write_queue.push(changes);
-    effects.extend(changes.map(|changes| Effect::Store(StoreRequest::Write(changes))));
-}
-
-/// Writes the queued changes; without any, checks whether the list can be written.
-pub(super) fn write_queued(state: &mut State, effects: &mut Vec<Effect>) {
-    let changes = state.write_queue.drain();
-    effects.push(Effect::Store(StoreRequest::Write(changes)));
-}
-
 /// Retries a failed write or read when its time has come.
 pub(super) fn retry_writes(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if state.write_queue.retry_at.is_some_and(|at| at <= now.mono) {
         state.write_queue.retry_at = None;
-        write_queued(state, effects);
+        writes::write_queued(state, effects);
     }
     if state.reload_at.take_if(|at| *at <= now.mono).is_some() {
         if !state.session.is_loaded {
@@ -259,19 +257,20 @@ pub(super) fn retry_writes(state: &mut State, now: Now, effects: &mut Vec<Effect
     }
 }
 
+/// Shows what was written; returns the tasks that other instances have finished meanwhile.
 fn changes_written(
     state: &mut State,
     changes: &[ListChange],
     results: Vec<ChangeResult>,
     now: Now,
-) {
+) -> Vec<TaskId> {
     if state.write_queue.error.take().is_some() {
         state.write_queue.retry_at = None;
         let text = message_line::LIST_SAVED_AGAIN;
         reply(state, Severity::Success, text, now);
     }
     state.write_queue.write_finished(now.mono);
-    report_results(state, changes, results, now);
+    report_results(state, changes, results, now)
 }
 
 /// Queues poll results for another write. Changes that the user made are rejected with the reason
@@ -288,33 +287,12 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
     }
     let (mut unadded, mut unlabelled, mut label) = (Vec::new(), Vec::new(), None);
     for change in &changes {
-        match change {
-            ListChange::Add {
-                task,
-                label: new_label,
-                ..
-            } => {
-                unadded.push(task.clone());
-                label = new_label.as_ref();
-            }
-            ListChange::Label {
-                task,
-                label: new_label,
-                ..
-            } => {
-                unlabelled.push(task.clone());
-                label = new_label.as_ref();
-            }
-            ListChange::Remove { .. }
-            | ListChange::Restore { .. }
-            | ListChange::Observed { .. }
-            | ListChange::CheckFailed { .. }
-            | ListChange::Opened { .. }
-            | ListChange::SaveBegun { .. }
-            | ListChange::Saved { .. }
-            | ListChange::SaveFailed { .. }
-            | ListChange::ExpiryWarned { .. }
-            | ListChange::SetNotify { .. } => {}
+        if let ChangeKind::Add { label: new, .. } = &change.kind {
+            unadded.push(change.task.clone());
+            label = new.as_ref();
+        } else if let ChangeKind::Label(new) = &change.kind {
+            unlabelled.push(change.task.clone());
+            label = new.as_ref();
         }
     }
     let finished = state.undo_stack.finish_write(&changes, false);
@@ -332,8 +310,8 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
     }
     let unrestored: Vec<_> = changes
         .iter()
-        .filter(|change| matches!(change, ListChange::Restore { .. }))
-        .map(|change| change.task().clone())
+        .filter(|change| change.kind == ChangeKind::Restore)
+        .map(|change| change.task.clone())
         .collect();
     if !unrestored.is_empty() && !undid_failed_write {
         state.undo_stack.push(UndoStep::Removal(unrestored));
@@ -389,45 +367,52 @@ const fn is_file_missing(state: &State) -> bool {
     matches!(state.write_queue.error, Some(StoreError::Missing(_)))
 }
 
-/// Applies the results of written changes and reports them in one sentence.
-fn report_results(state: &mut State, changes: &[ListChange], results: Vec<ChangeResult>, now: Now) {
+/// Applies the results of written changes and reports them in one sentence; returns the tasks that
+/// other instances have finished meanwhile.
+fn report_results(
+    state: &mut State,
+    changes: &[ListChange],
+    results: Vec<ChangeResult>,
+    now: Now,
+) -> Vec<TaskId> {
     let (mut added, mut known, mut gone) = (Vec::new(), 0_usize, Vec::new());
-    let mut written = Vec::new();
+    let (mut written, mut old_labels) = (Vec::new(), Labels::new());
+    let mut finished_elsewhere = Vec::new();
     for (change, result) in changes.iter().zip(results) {
-        let id = change.task();
-        match (change, result) {
-            (ListChange::Add { .. } | ListChange::Restore { .. }, ChangeResult::Added(watched)) => {
-                let watched = match state.list.get(id) {
-                    Some(_) => merge_external(state, *watched, now),
-                    None => *watched,
-                };
-                added.push(watched);
+        let id = &change.task;
+        match (&change.kind, result) {
+            (_, ChangeResult::Added(watched)) => added.push(match state.list.get(id) {
+                Some(_) => merge_row(state, *watched, now),
+                None => *watched,
+            }),
+            (ChangeKind::Remove, ChangeResult::Removed | ChangeResult::NotWatched) => gone.push(id),
+            (kind, ChangeResult::Updated { watched, journal }) => {
+                known += usize::from(matches!(kind, ChangeKind::Add { .. }));
+                if matches!(kind, ChangeKind::Label(_) | ChangeKind::SetNotify(_)) {
+                    written.push(change);
+                }
+                let before = state.list.get(id).map(|before| before.label.clone());
+                let Some(before) = before else { continue };
+                if matches!(kind, ChangeKind::Label(_)) && before != watched.label {
+                    old_labels.push((id.clone(), before));
+                }
+                finished_elsewhere.extend(adopt_row(state, *watched, now));
+                selection::extend_journal(state, change, journal);
             }
-            (ListChange::Add { .. }, ChangeResult::AlreadyWatched) => known += 1,
-            (ListChange::Remove { .. }, ChangeResult::Removed | ChangeResult::NotWatched) => {
-                gone.push(id);
-            }
-            (ListChange::Label { .. } | ListChange::SetNotify { .. }, ChangeResult::Recorded) => {
-                written.push(change);
-            }
-            (
-                ListChange::Observed { .. } | ListChange::CheckFailed { .. },
-                ChangeResult::NotWatched,
-            ) => {
+            (ChangeKind::Checked(_), ChangeResult::NotWatched) => {
                 selection::with_stable_selection(state, now, |rows| rows.remove(id));
             }
             _ => {}
         }
-        selection::invalidate_journal(state, id);
     }
     let finished = state.undo_stack.finish_write(changes, true);
     let is_undone = finished == FinishedWrite::Done { is_undone: true };
     let undid_failed_write = finished == FinishedWrite::UndoOfFailedWrite;
     match finished {
-        FinishedWrite::UndoOfFailedWrite => {}
+        FinishedWrite::UndoOfFailedWrite | FinishedWrite::Done { is_undone: true } => {}
         FinishedWrite::LabelsRestored(_) => labels::labels_restored(state, &written, now),
-        FinishedWrite::Done { is_undone } => {
-            labels::change_written(state, &written, is_undone, now);
+        FinishedWrite::Done { is_undone: false } => {
+            labels::change_written(state, &written, old_labels, now);
         }
     }
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
@@ -437,7 +422,7 @@ fn report_results(state: &mut State, changes: &[ListChange], results: Vec<Change
     });
     let is_undo = changes
         .iter()
-        .any(|change| matches!(change, ListChange::Restore { .. }));
+        .any(|change| change.kind == ChangeKind::Restore);
     if let Some(first) = new.first() {
         if state.screen == MainScreen::List {
             selection::select(state, first);
@@ -471,4 +456,5 @@ fn report_results(state: &mut State, changes: &[ListChange], results: Vec<Change
         let removed = removed.iter().map(|watched| watched.id().clone());
         state.undo_stack.push(UndoStep::Removal(removed.collect()));
     }
+    finished_elsewhere
 }

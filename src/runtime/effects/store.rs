@@ -62,7 +62,7 @@ impl fmt::Debug for OpenedStore {
 /// Notifies the list's thread of file changes, and the core of recoveries.
 #[derive(Debug, Clone)]
 pub struct StoreNotifier {
-    commands: sync_mpsc::Sender<Command>,
+    commands: sync_mpsc::Sender<ThreadCommand>,
     responses: mpsc::Sender<Msg>,
 }
 
@@ -71,7 +71,7 @@ impl StoreNotifier {
     pub fn notify_changed(&self) {
         // An error means that the program is quitting.
         self.commands
-            .send(Command::Handle(StoreRequest::ReadExternalChanges))
+            .send(ThreadCommand::Handle(StoreRequest::ReadExternalChanges))
             .unwrap_or_default();
     }
 
@@ -82,7 +82,7 @@ impl StoreNotifier {
 }
 
 #[derive(Debug)]
-enum Command {
+enum ThreadCommand {
     Handle(StoreRequest),
     Close(oneshot::Sender<()>),
 }
@@ -90,7 +90,7 @@ enum Command {
 /// Sends requests to the list's thread.
 #[derive(Debug)]
 pub(super) struct StoreHandle {
-    commands: sync_mpsc::Sender<Command>,
+    commands: sync_mpsc::Sender<ThreadCommand>,
     responses: mpsc::Sender<Msg>,
     /// The error of every request after the thread has ended.
     thread_error: String,
@@ -124,8 +124,8 @@ impl StoreHandle {
 
     /// Sends a request. After the thread has ended the answer is an error.
     pub(super) fn send(&self, request: StoreRequest) {
-        let unsent = self.commands.send(Command::Handle(request));
-        if let Err(sync_mpsc::SendError(Command::Handle(request))) = unsent {
+        let unsent = self.commands.send(ThreadCommand::Handle(request));
+        if let Err(sync_mpsc::SendError(ThreadCommand::Handle(request))) = unsent {
             tracing::error!("the list's thread has ended");
             let result = Err(StoreError::Other(self.thread_error.clone()));
             let responses = self.responses.clone();
@@ -139,7 +139,9 @@ impl StoreHandle {
     pub(super) fn close(&self) -> oneshot::Receiver<()> {
         let (done, closed) = oneshot::channel();
         // An error means that there is no thread.
-        self.commands.send(Command::Close(done)).unwrap_or_default();
+        self.commands
+            .send(ThreadCommand::Close(done))
+            .unwrap_or_default();
         closed
     }
 }
@@ -154,11 +156,11 @@ struct StoreWorker {
 }
 
 impl StoreWorker {
-    fn run(mut self, commands: &sync_mpsc::Receiver<Command>) {
+    fn run(mut self, commands: &sync_mpsc::Receiver<ThreadCommand>) {
         while let Ok(command) = commands.recv() {
             match command {
-                Command::Handle(request) => self.handle(request),
-                Command::Close(done) => {
+                ThreadCommand::Handle(request) => self.handle(request),
+                ThreadCommand::Close(done) => {
                     drop(self.store);
                     // The event loop may have stopped waiting.
                     done.send(()).unwrap_or_default();

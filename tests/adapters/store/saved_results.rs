@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use kietop::domain::{
     download::DownloadError,
-    list_change::{ExternalChange, JournalEvent, JournalLine, ListChange},
+    list_change::{ChangeKind, ExternalChange, JournalEvent, JournalLine, ListChange},
     poll_result::PollError,
     status::ResultLocation,
     text::CleanText,
@@ -15,19 +15,15 @@ use crate::support::store::*;
 const SAVED_PATH: &str = "/home/me/Videos/kietop/neon \u{1b}[1m\"city\".mp4";
 
 fn save_started(task: &str) -> ListChange {
-    ListChange::SaveBegun {
-        task: id(task),
-        at: at(1),
-        folder: "/home/me/Videos/kietop".into(),
-    }
+    ListChange::new(
+        id(task),
+        at(1),
+        ChangeKind::SaveBegun("/home/me/Videos/kietop".into()),
+    )
 }
 
 fn save_failed(task: &str, error: DownloadError) -> ListChange {
-    ListChange::SaveFailed {
-        task: id(task),
-        at: at(2),
-        error,
-    }
+    ListChange::new(id(task), at(2), ChangeKind::SaveFailed(error))
 }
 
 fn descriptions(lines: &[JournalLine]) -> Vec<String> {
@@ -37,10 +33,7 @@ fn descriptions(lines: &[JournalLine]) -> Vec<String> {
 #[test]
 fn saved_results_survive_restart_removal_and_undo() {
     let list = TestList::new();
-    let warned = ListChange::ExpiryWarned {
-        task: id("a"),
-        at: at(3),
-    };
+    let warned = ListChange::new(id("a"), at(3), ChangeKind::ExpiryWarned);
     let changes = [
         add("a"),
         observed("a", success()),
@@ -119,11 +112,8 @@ fn a_retry_survives_a_restart_without_journal_lines() {
         why: None,
     };
     let retry = || list.open().load().unwrap()[0].saved_results.retry;
-    let failed_at = |second: u64, error| ListChange::SaveFailed {
-        task: id("a"),
-        at: at(second),
-        error,
-    };
+    let failed_at =
+        |second: u64, error| ListChange::new(id("a"), at(second), ChangeKind::SaveFailed(error));
 
     list.open().apply(&[failed_at(2, not_ready())]).unwrap();
     let first = retry().unwrap();

@@ -4,10 +4,7 @@ use std::{process::Stdio, sync::mpsc, thread, time::Duration};
 
 use kietop::{
     adapters::store::{Recovery, SqliteStore, watch},
-    domain::{
-        list_change::{ChangeResult, ExternalChange},
-        poll_result::PollError,
-    },
+    domain::{list_change::ChangeResult, poll_result::PollError},
 };
 
 use super::kills;
@@ -135,10 +132,10 @@ fn an_external_final_state_is_not_overwritten() {
     right.load().unwrap();
 
     left.apply(&[observed("a", success())]).unwrap();
-    right.apply(&[observed("a", running())]).unwrap();
+    let results = right.apply(&[observed("a", running())]).unwrap();
 
-    let ExternalChange::Changed(watched) = single_change(&mut right) else {
-        panic!("removed")
+    let [ChangeResult::Updated { watched, .. }] = &results[..] else {
+        panic!("{results:?}")
     };
     assert_eq!(watched.task.state(), &success());
     assert_eq!(left.load().unwrap()[0].task.state(), &success());

@@ -1,7 +1,7 @@
 //! Fake services for the property tests: they collect effects and answer each one once, in a later
 //! step.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kietop::{
@@ -11,9 +11,7 @@ use kietop::{
     },
     domain::{
         download::{DownloadId, DownloadRequest, TransferProgress},
-        list_change::{
-            ChangeResult, ExternalChange, JournalEvent, JournalLine, ListChange, StoreError,
-        },
+        list_change::{ExternalChange, JournalEvent, JournalLine, ListChange, StoreError},
         preview::PreviewError,
         raw_response::RawResponse,
         response_notes::ResponseNotes,
@@ -22,13 +20,12 @@ use kietop::{
         store_request::{StoreReply, StoreRequest},
         task::TaskId,
         time::Now,
-        watched_task::WatchedTask,
     },
     ui::{self, theme::Theme},
 };
 
 use super::steps::{TestStep, answer_for, denial_for, download_error_for, hostile_text, notes_for};
-use crate::support::{self, id, own_backoff, task};
+use crate::support::{self, fake_list::FakeList, id, own_backoff, task};
 
 #[derive(Default)]
 pub(crate) struct FakeServices {
@@ -36,8 +33,7 @@ pub(crate) struct FakeServices {
     asking: Option<(TaskId, PollAttempt, Duration)>,
     open_polls: Vec<(TaskId, PollAttempt)>,
     finished_polls: Vec<(TaskId, PollAttempt)>,
-    /// Removed tasks with their last known state.
-    removed: HashMap<TaskId, WatchedTask>,
+    list: FakeList,
     open_writes: Vec<Vec<ListChange>>,
     /// All other effects that need an answer.
     open_effects: Vec<Effect>,
@@ -45,6 +41,14 @@ pub(crate) struct FakeServices {
 }
 
 impl FakeServices {
+    /// Returns services with the tasks of a program on the list.
+    pub(crate) fn with_list_of(state: &State) -> Self {
+        Self {
+            list: FakeList::with(state.list().iter().cloned()),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn run_effects(&mut self, effects: Vec<Effect>, state: &State, now: Now) {
         for effect in effects {
             match effect {
@@ -124,16 +128,15 @@ impl FakeServices {
                 polled(task, attempt, kind)
             }
             TestStep::FinishWrite(kind) => {
-                self.finish_write((kind % 4 == 3).then_some(StoreError::Full), state)?
+                self.finish_write((kind % 4 == 3).then_some(StoreError::Full))?
             }
             TestStep::AnswerEffect(kind) => self.answer_effect(kind)?,
             TestStep::ExternalChange(n, true) => {
-                support::external_changes(vec![ExternalChange::Removed(id(&format!("t{n}")))])
+                self.change_elsewhere(ExternalChange::Removed(id(&format!("t{n}"))))
             }
             TestStep::ExternalChange(n, false) => {
-                support::external_changes(vec![ExternalChange::Changed(Box::new(
-                    task(&format!("t{n}")).running().created("14:30").build(),
-                ))])
+                let task = task(&format!("t{n}")).running().created("14:30").build();
+                self.change_elsewhere(ExternalChange::Changed(Box::new(task)))
             }
             TestStep::Mouse(action, position) => {
                 let size = (state.size().width, state.size().height);
@@ -146,6 +149,12 @@ impl FakeServices {
         })
     }
 
+    fn change_elsewhere(&mut self, change: ExternalChange) -> Msg {
+        let msg = support::external_changes(vec![change]);
+        self.list.follow(&msg);
+        msg
+    }
+
     /// Ends one of the open polls.
     fn finish_poll(&mut self, kind: u8) -> Option<(TaskId, PollAttempt)> {
         let at = usize::from(kind / 16) % self.open_polls.len().max(1);
@@ -156,65 +165,16 @@ impl FakeServices {
     }
 
     /// Answers the oldest write.
-    pub(crate) fn finish_write(&mut self, error: Option<StoreError>, state: &State) -> Option<Msg> {
+    pub(crate) fn finish_write(&mut self, error: Option<StoreError>) -> Option<Msg> {
         if self.open_writes.is_empty() {
             return None;
         }
         let changes = self.open_writes.remove(0);
         let result = match error {
             Some(error) => Err(error),
-            None => Ok(changes
-                .iter()
-                .map(|change| self.apply_change(change, state))
-                .collect()),
+            None => Ok(self.list.write(&changes)),
         };
         Some(support::written(changes, result))
-    }
-
-    /// Applies a change as the store does: restored tasks keep their last known state.
-    fn apply_change(&mut self, change: &ListChange, state: &State) -> ChangeResult {
-        let id = change.task();
-        let is_watched = state.list().get(id).is_some();
-        match change {
-            ListChange::Add { .. } | ListChange::Restore { .. } if is_watched => {
-                ChangeResult::AlreadyWatched
-            }
-            ListChange::Restore { .. } if !self.removed.contains_key(id) => {
-                ChangeResult::NotWatched
-            }
-            ListChange::Add { .. } | ListChange::Restore { .. } => {
-                let known = self.removed.remove(id);
-                let WatchedTask {
-                    task,
-                    label,
-                    added,
-                    poll_history,
-                    ..
-                } = known.unwrap_or_else(|| task(id.as_str()).build());
-                ChangeResult::Added(Box::new(WatchedTask::from_stored(
-                    task,
-                    label,
-                    added,
-                    poll_history,
-                )))
-            }
-            ListChange::Remove { .. } => match state.list().get(id) {
-                Some(watched) => {
-                    self.removed.insert(id.clone(), watched.clone());
-                    ChangeResult::Removed
-                }
-                None => ChangeResult::NotWatched,
-            },
-            ListChange::Observed { .. }
-            | ListChange::CheckFailed { .. }
-            | ListChange::Opened { .. }
-            | ListChange::Label { .. }
-            | ListChange::SetNotify { .. }
-            | ListChange::SaveBegun { .. }
-            | ListChange::Saved { .. }
-            | ListChange::SaveFailed { .. }
-            | ListChange::ExpiryWarned { .. } => ChangeResult::Recorded,
-        }
     }
 
     /// Answers one of the other effects.
@@ -262,10 +222,22 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
     };
     Some(match effect {
         Effect::Store(request) => {
-            let result = if is_success {
-                Ok(reply_to(&request, kind))
-            } else {
-                Err(StoreError::Busy)
+            let lines = vec![JournalLine {
+                at: Timestamp::UNIX_EPOCH,
+                event: JournalEvent::Added,
+            }];
+            let raw = format!("{{\"a\":{kind},\"b\":[1]}}");
+            let raw = RawResponse::parse(Timestamp::UNIX_EPOCH, &raw);
+            let result = match &request {
+                StoreRequest::LoadSession => Ok(StoreReply::Session(SavedSession::default())),
+                _ if !is_success => Err(StoreError::Busy),
+                StoreRequest::ReadJournal(_) => Ok(StoreReply::Journal(lines)),
+                StoreRequest::ReadRawResponse(_) => Ok(StoreReply::RawResponse(
+                    (kind % 8 > 1).then(|| Arc::new(raw)),
+                )),
+                // The list was loaded before the first step.
+                StoreRequest::LoadList => Err(StoreError::Busy),
+                _ => Ok(StoreReply::Done),
             };
             support::answered(request, result)
         }
@@ -326,29 +298,6 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
         | Effect::Redraw
         | Effect::Quit => return None,
     })
-}
-
-fn reply_to(request: &StoreRequest, kind: u8) -> StoreReply {
-    match request {
-        // The list is loaded before the steps.
-        StoreRequest::LoadSession => StoreReply::Session(SavedSession::default()),
-        StoreRequest::LoadList | StoreRequest::ReadExternalChanges => {
-            StoreReply::ExternalChanges(Vec::new())
-        }
-        StoreRequest::Write(_) => StoreReply::Written(Vec::new()),
-        StoreRequest::ReadJournal(_) => StoreReply::Journal(vec![JournalLine {
-            at: Timestamp::UNIX_EPOCH,
-            event: JournalEvent::Added,
-        }]),
-        StoreRequest::ReadRawResponse(_) => {
-            let raw = format!("{{\"a\":{kind},\"b\":[1]}}");
-            let response = RawResponse::parse(Timestamp::UNIX_EPOCH, &raw);
-            StoreReply::RawResponse((kind % 8 > 1).then(|| Arc::new(response)))
-        }
-        StoreRequest::SaveSession(_)
-        | StoreRequest::SaveLastSeen(_)
-        | StoreRequest::RestoreListFile => StoreReply::Done,
-    }
 }
 
 fn polled(task: TaskId, attempt: PollAttempt, kind: u8) -> Msg {

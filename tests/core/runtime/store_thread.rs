@@ -49,12 +49,7 @@ async fn a_list_locked_at_start_is_read_when_unlocked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kietop.db");
     let mut store = SqliteStore::open(&path, now().wall, |_| ()).unwrap();
-    let add = ListChange::Add {
-        task: crate::support::id("neon-city"),
-        family: Family::default(),
-        label: None,
-        at: now().wall,
-    };
+    let add = ListChange::add(crate::support::id("neon-city"), None, now().wall);
     store.apply(&[add]).unwrap();
     drop(store);
     let lock = Connection::open(&path).unwrap();
@@ -89,12 +84,7 @@ async fn a_damaged_list_is_reported_on_screen() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kietop.db");
     let mut store = SqliteStore::open(&path, now().wall, |_| ()).unwrap();
-    let add = |task| ListChange::Add {
-        task: crate::support::id(task),
-        family: Family::default(),
-        label: None,
-        at: now().wall,
-    };
+    let add = |task| ListChange::add(crate::support::id(task), None, now().wall);
     store.apply(&["neon-city", "slow-pan"].map(add)).unwrap();
     drop(store);
     let connection = Connection::open(&path).unwrap();

@@ -90,12 +90,7 @@ fn stored_ids(effects: &[Effect]) -> Vec<Vec<&str>> {
     let mut written = Vec::new();
     for effect in effects {
         if let Effect::Store(StoreRequest::Write(changes)) = effect {
-            written.push(
-                changes
-                    .iter()
-                    .map(|change| change.task().as_str())
-                    .collect(),
-            );
+            written.push(changes.iter().map(|change| change.task.as_str()).collect());
         }
     }
     written
@@ -581,7 +576,7 @@ fn a_removal_of_an_earlier_run_can_be_undone() {
     let restored_ids = |effects: &[Effect]| match effects {
         [Effect::Store(StoreRequest::Write(changes)), ..] => changes
             .iter()
-            .map(|change| change.task().to_string())
+            .map(|change| change.task.to_string())
             .collect(),
         _ => Vec::new(),
     };
