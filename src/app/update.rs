@@ -6,6 +6,7 @@
 
 mod add;
 mod backoff;
+mod context;
 mod copy;
 mod download;
 mod filter;
@@ -25,6 +26,7 @@ mod store;
 mod text_input;
 mod writes;
 
+use self::context::Context;
 use std::time::Duration;
 
 use super::{
@@ -44,43 +46,55 @@ use crate::{
 /// Applies a message and returns the effects to run. Total: no message panics or blocks in any
 /// state.
 pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    state.started_at.get_or_insert(now.wall);
-    backoff::detect_suspend(state, now);
+    let mut cx = Context {
+        state,
+        now,
+        effects: Vec::new(),
+    };
+    cx.state.started_at.get_or_insert(now.wall);
+    backoff::detect_suspend(&mut cx);
+    handle(&mut cx, msg);
+    if !cx.state.is_leaving {
+        run_periodic(&mut cx);
+    }
+    cx.effects
+}
+
+fn handle(cx: &mut Context, msg: Msg) {
     match msg {
         Msg::Tick | Msg::Notified(Ok(())) => {}
-        Msg::Pasted(_) | Msg::Mouse { .. } | Msg::Focused(_) if state.is_leaving => {}
-        Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
+        Msg::Pasted(_) | Msg::Mouse { .. } | Msg::Focused(_) if cx.state.is_leaving => {}
+        Msg::Key { chord, is_repeat } => keys::pressed(cx, chord, is_repeat),
         Msg::Mouse { action, target } => {
-            mouse::handle_mouse(state, action, target, now, &mut effects);
+            mouse::handle_mouse(cx, action, target);
         }
-        Msg::SecretsLoaded(secrets) => state.settings.secrets = secrets,
-        Msg::Pasted(text) => text_input::paste(state, &text, now),
+        Msg::SecretsLoaded(secrets) => cx.state.settings.secrets = secrets,
+        Msg::Pasted(text) => text_input::paste(cx, &text),
         Msg::Resized {
             width,
             height,
             page,
         } => {
-            state.size = Size {
+            cx.state.size = Size {
                 width,
                 height,
                 page,
             };
-            selection::keep_visible(state);
+            selection::keep_visible(cx.state);
         }
         Msg::SizeUnknown { width, height } => {
             let text = message_line::size_unknown(width, height);
-            messages::queue_event(state, Severity::Warning, text, now);
+            messages::queue_event(cx, Severity::Warning, text);
         }
         Msg::LayoutMeasured {
             max_scroll,
             preview_area,
         } => {
-            state.previews.area = preview_area;
-            keys::clamp_scroll(state, max_scroll);
+            cx.state.previews.area = preview_area;
+            keys::clamp_scroll(cx.state, max_scroll);
         }
         Msg::StoreAnswered { request, result } => {
-            store::store_answered(state, request, result, now, &mut effects);
+            store::store_answered(cx, request, result);
         }
         Msg::Polled {
             task,
@@ -88,42 +102,38 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             answer,
             notes,
         } => {
-            polling::poll_finished(state, &task, attempt, (*answer, notes), now, &mut effects);
+            polling::poll_finished(cx, &task, attempt, (*answer, notes));
         }
         Msg::PollDenied {
             task,
             attempt,
             denied,
-        } => polling::poll_denied(state, &task, attempt, denied, now),
+        } => polling::poll_denied(cx, &task, attempt, denied),
         Msg::PollStarted(attempt) => {
-            state.poll_queue.count_start(attempt, now.mono);
+            cx.state.poll_queue.count_start(attempt, cx.now.mono);
         }
         Msg::Copied { name, text, result } => {
-            copy::copied(state, &name, text, result, now, &mut effects);
+            copy::copied(cx, &name, text, result);
         }
-        Msg::Notified(Err(reason)) => messages::queue_event(state, Severity::Warning, reason, now),
-        Msg::Focused(focus) => messages::focus_changed(state, focus, now, &mut effects),
+        Msg::Notified(Err(reason)) => messages::queue_event(cx, Severity::Warning, reason),
+        Msg::Focused(focus) => messages::focus_changed(cx, focus),
         Msg::Opened { task, url, result } => {
-            open::video_opened(state, &task, url, result, now, &mut effects);
+            open::video_opened(cx, &task, url, result);
         }
-        Msg::Compared { task, result } => open::comparison_shown(state, &task, result, now),
+        Msg::Compared { task, result } => open::comparison_shown(cx, &task, result),
         Msg::DownloadProgressed { id, progress } => {
-            download::download_progressed(state, id, progress);
+            download::download_progressed(cx.state, id, progress);
         }
         Msg::DownloadEnded { id, result } => {
-            download::download_ended(state, id, result, now, &mut effects);
+            download::download_ended(cx, id, result);
         }
-        Msg::FilesChecked(files) => download::files_checked(state, files, now),
-        Msg::LocksChecked(locks) => download::locks_checked(state, locks, now, &mut effects),
-        Msg::PreviewReady { id, result } => preview::preview_ready(state, id, result),
-        Msg::Resumed => effects.push(Effect::Redraw),
-        Msg::ComponentPanicked(reason) => messages::reply(state, Severity::Error, reason, now),
-        Msg::ShutdownRequested => keys::quit(state, now, &mut effects),
+        Msg::FilesChecked(files) => download::files_checked(cx, files),
+        Msg::LocksChecked(locks) => download::locks_checked(cx, locks),
+        Msg::PreviewReady { id, result } => preview::preview_ready(cx.state, id, result),
+        Msg::Resumed => cx.effects.push(Effect::Redraw),
+        Msg::ComponentPanicked(reason) => messages::reply(cx, Severity::Error, reason),
+        Msg::ShutdownRequested => keys::quit(cx),
     }
-    if !state.is_leaving {
-        run_periodic(state, now, &mut effects);
-    }
-    effects
 }
 
 /// Returns the first effects of the program.
@@ -198,17 +208,17 @@ fn next_tick(step: Duration, now: Now) -> Mono {
 }
 
 /// Periodic work, run after every message.
-fn run_periodic(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    messages::advance_messages(state, now);
-    polling::expire_lost(state, now, effects);
-    polling::start_due(state, now, effects);
-    backoff::drop_idle_backoff(state, now);
-    store::retry_writes(state, now, effects);
-    download::run_periodic(state, now, effects);
-    filter::schedule_session_save(state, now, effects);
-    selection::update_for_time(state, now);
-    messages::flush_notifications(state, now, effects);
-    selection::read_journal(state, effects);
-    selection::read_raw_response(state, effects);
-    preview::request_preview(state, effects);
+fn run_periodic(cx: &mut Context) {
+    messages::advance_messages(cx);
+    polling::expire_lost(cx);
+    polling::start_due(cx);
+    backoff::drop_idle_backoff(cx);
+    store::retry_writes(cx);
+    download::run_periodic(cx);
+    filter::schedule_session_save(cx);
+    selection::update_for_time(cx);
+    messages::flush_notifications(cx);
+    selection::read_journal(cx);
+    selection::read_raw_response(cx);
+    preview::request_preview(cx);
 }

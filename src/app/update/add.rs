@@ -1,15 +1,13 @@
 //! The add dialog: choosing among the ids found, and adding them to the list.
 
 use super::{
+    context::Context,
     messages::{reject_if_read_only, reply},
     writes,
 };
 use crate::{
-    app::{
-        msg::Effect,
-        state::{AddDialog, Overlay, Severity, State},
-    },
-    domain::{list_change::ListChange, task::TaskId, time::Now},
+    app::state::{AddDialog, Overlay, Severity, State},
+    domain::{list_change::ListChange, task::TaskId},
     messages::ids,
 };
 
@@ -20,15 +18,15 @@ pub(super) fn change_field(state: &mut State, change: fn(&mut AddDialog)) {
 }
 
 /// Adds the selected ids and closes the dialog; without any it explains why and stays open.
-pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if reject_if_read_only(state, now) {
+pub(super) fn accept(cx: &mut Context) {
+    if reject_if_read_only(cx) {
         return;
     }
-    let Some(Overlay::Add(dialog)) = &state.overlay else {
+    let Some(Overlay::Add(dialog)) = &cx.state.overlay else {
         return;
     };
     let label = dialog.label.label();
-    let add = |task: &TaskId| ListChange::add(task.clone(), label.clone(), now.wall);
+    let add = |task: &TaskId| ListChange::add(task.clone(), label.clone(), cx.now.wall);
     let changes: Vec<_> = dialog.selected().map(add).collect();
     if changes.is_empty() {
         let reason = match (dialog.candidates.as_slice(), dialog.rejected.first()) {
@@ -36,8 +34,8 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
             ([], Some(word)) => ids::not_task_id(word.as_str()),
             ([..], _) => ids::NOTHING_SELECTED.to_owned(),
         };
-        return reply(state, Severity::Warning, reason, now);
+        return reply(cx, Severity::Warning, reason);
     }
-    state.overlay = None;
-    writes::write(state, changes, effects);
+    cx.state.overlay = None;
+    writes::write(cx, changes);
 }

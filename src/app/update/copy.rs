@@ -1,6 +1,9 @@
 //! Copying text to the clipboard, by a program or through the terminal.
 
-use super::messages::{self, reply};
+use super::{
+    context::Context,
+    messages::{self, reply},
+};
 use crate::{
     app::{
         copy_payload::{CopyKind, CopyPayload},
@@ -8,7 +11,7 @@ use crate::{
         msg::{Effect, TerminalRequest},
         state::{DetailPage, MainScreen, Menu, MenuChoice, MenuItem, Overlay, Severity, State},
     },
-    domain::{text::CleanText, time::Now, watched_task::WatchedTask},
+    domain::{text::CleanText, watched_task::WatchedTask},
     messages::message_line,
 };
 
@@ -17,14 +20,14 @@ use crate::{
 const MAX_TERMINAL_LEN: usize = 56_000;
 
 /// Opens the menu: each kind of text with its key, or with the reason why there is none.
-pub(super) fn open_menu(state: &mut State, now: Now) {
-    let targets = state.targets();
+pub(super) fn open_menu(cx: &mut Context) {
+    let targets = cx.state.targets();
     if targets.is_empty() {
-        return reply(state, Severity::Info, message_line::NO_TASK_TO_COPY, now);
+        return reply(cx, Severity::Info, message_line::NO_TASK_TO_COPY);
     }
     let item = |kind| {
         let payload = CopyPayload::from_tasks(kind, &targets);
-        let key = state.keymap().hint(Action::Copy(kind), KeyContext::Copy);
+        let key = cx.state.keymap().hint(Action::Copy(kind), KeyContext::Copy);
         MenuItem {
             keys: key.map(|(chord, _)| chord).into_iter().collect(),
             is_available: payload.is_ok(),
@@ -39,28 +42,23 @@ pub(super) fn open_menu(state: &mut State, now: Now) {
         title: "Copy".to_owned(),
         note: Some(messages::of_several_tasks(targets.len())),
         accept_word: "copy",
-        tasks: state.target_ids(),
+        tasks: cx.state.target_ids(),
         is_numbered: false,
         min_width: 52,
         key_width: 1,
         ..Menu::numbered(KeyContext::Copy, items)
     };
-    state.overlay = Some(Overlay::Menu(Box::new(menu)));
+    cx.state.overlay = Some(Overlay::Menu(Box::new(menu)));
 }
 
 /// Copies from the tasks of the menu, else from the target tasks, and closes the menu.
-pub(super) fn copy(state: &mut State, kind: CopyKind, now: Now, effects: &mut Vec<Effect>) {
-    let payload = shown_raw_response(state, kind)
-        .map_or_else(|| CopyPayload::from_tasks(kind, &targets(state)), Ok);
-    state.overlay = None;
+pub(super) fn copy(cx: &mut Context, kind: CopyKind) {
+    let payload = shown_raw_response(cx.state, kind)
+        .map_or_else(|| CopyPayload::from_tasks(kind, &targets(cx.state)), Ok);
+    cx.state.overlay = None;
     match payload {
-        Ok(payload) => effects.push(Effect::Copy(payload)),
-        Err(reason) => reply(
-            state,
-            Severity::Warning,
-            message_line::nothing_to_copy(reason),
-            now,
-        ),
+        Ok(payload) => cx.effects.push(Effect::Copy(payload)),
+        Err(reason) => reply(cx, Severity::Warning, message_line::nothing_to_copy(reason)),
     }
 }
 
@@ -91,14 +89,7 @@ fn shown_raw_response(state: &State, kind: CopyKind) -> Option<CopyPayload> {
 }
 
 /// Reports how a text was copied, also in the links dialog. Asks the terminal if no program could.
-pub(super) fn copied(
-    state: &mut State,
-    name: &str,
-    text: String,
-    result: Result<String, String>,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
+pub(super) fn copied(cx: &mut Context, name: &str, text: String, result: Result<String, String>) {
     let (severity, text) = match result {
         Ok(program) => (Severity::Info, message_line::copied(name, &program)),
         Err(reason) if text.len() > MAX_TERMINAL_LEN => {
@@ -107,12 +98,13 @@ pub(super) fn copied(
             (Severity::Error, text)
         }
         Err(_) => {
-            effects.push(Effect::Terminal(TerminalRequest::Copy(text)));
+            cx.effects
+                .push(Effect::Terminal(TerminalRequest::Copy(text)));
             (Severity::Info, message_line::copied_to_terminal(name))
         }
     };
-    if let Some(Overlay::Link(links)) = &mut state.overlay {
+    if let Some(Overlay::Link(links)) = &mut cx.state.overlay {
         links.copied = Some(CleanText::line(&text, usize::MAX).to_string());
     }
-    reply(state, severity, text, now);
+    reply(cx, severity, text);
 }

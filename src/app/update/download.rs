@@ -1,5 +1,6 @@
 //! Saving results to disk, and warnings about links that expire soon.
 
+use super::context::Context;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -48,48 +49,52 @@ const MAX_FOLDER_LEN: usize = 1024;
 
 /// Saves the results of the target tasks; while they are being saved, shows the progress and then
 /// stops.
-pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let tasks = state.target_ids();
+pub(super) fn save_targets(cx: &mut Context) {
+    let tasks = cx.state.target_ids();
     if tasks.is_empty() {
-        return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
+        return reply(cx, Severity::Info, message_line::NO_TASK_SELECTED);
     }
     if tasks
         .iter()
-        .all(|task| state.downloads.progress(task).is_some())
+        .all(|task| cx.state.downloads.progress(task).is_some())
     {
-        return offer_or_stop(state, &tasks, now, effects);
+        return offer_or_stop(cx, &tasks);
     }
     // A single task resumes in the folder where it was interrupted.
     let resume_in = match tasks.as_slice() {
-        [one] => state
+        [one] => cx
+            .state
             .list
             .get(one)
             .and_then(|watched| watched.saved_results.pending_folder.clone()),
         _ => None,
     };
-    let folder = resume_in.unwrap_or_else(|| state.settings.save_folder.clone());
+    let folder = resume_in.unwrap_or_else(|| cx.state.settings.save_folder.clone());
     if folder.as_os_str().is_empty() {
-        return choose_folder(state, now);
+        return choose_folder(cx);
     }
-    start_all(state, &tasks, &folder, now, effects);
+    start_all(cx, &tasks, &folder);
 }
 
-pub(super) fn choose_folder(state: &mut State, now: Now) {
-    let mut tasks = state.target_ids();
+pub(super) fn choose_folder(cx: &mut Context) {
+    let mut tasks = cx.state.target_ids();
     if tasks.is_empty() {
-        return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
+        return reply(cx, Severity::Info, message_line::NO_TASK_SELECTED);
     }
     let why = tasks
         .first()
-        .and_then(|task| explain_nothing_to_save(state, task, now));
-    tasks.retain(|task| explain_nothing_to_save(state, task, now).is_none());
+        .and_then(|task| explain_nothing_to_save(cx.state, task, cx.now));
+    tasks.retain(|task| explain_nothing_to_save(cx.state, task, cx.now).is_none());
     if let Some(why) = why.filter(|_| tasks.is_empty()) {
-        return reply(state, Severity::Warning, why, now);
+        return reply(cx, Severity::Warning, why);
     }
     // An unescaped `$` would be read as a variable.
-    let folder = state.settings.display_path(&state.settings.save_folder);
+    let folder = cx
+        .state
+        .settings
+        .display_path(&cx.state.settings.save_folder);
     let folder = CleanText::line(&folder.replace('$', "$$"), MAX_FOLDER_LEN);
-    state.overlay = Some(Overlay::Line(Box::new(LineDialog {
+    cx.state.overlay = Some(Overlay::Line(Box::new(LineDialog {
         purpose: LinePurpose::SaveFolder,
         title: match tasks.len() {
             1 => "Save to folder".to_owned(),
@@ -105,55 +110,53 @@ pub(super) fn choose_folder(state: &mut State, now: Now) {
 }
 
 /// Saves to the typed folder and closes the dialog. Relative paths begin at the working directory.
-pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Line(dialog)) = &state.overlay else {
+pub(super) fn accept_folder(cx: &mut Context) {
+    let Some(Overlay::Line(dialog)) = &cx.state.overlay else {
         return;
     };
-    let settings = &state.settings;
+    let settings = &cx.state.settings;
     let typed = dialog.line.text().as_ref();
     let folder = match expand(typed, settings.home.as_deref(), &settings.variables) {
         Ok(folder) => settings.working_dir.join(folder),
         Err(PathError::Empty) => {
-            return reply(state, Severity::Warning, message_line::TYPE_A_FOLDER, now);
+            return reply(cx, Severity::Warning, message_line::TYPE_A_FOLDER);
         }
         Err(error) => {
             let text = message_line::invalid_folder(&error);
-            return reply(state, Severity::Warning, text, now);
+            return reply(cx, Severity::Warning, text);
         }
     };
     let tasks = dialog.tasks.clone();
-    state.overlay = None;
-    start_all(state, &tasks, &folder, now, effects);
+    cx.state.overlay = None;
+    start_all(cx, &tasks, &folder);
 }
 
 /// Starts to save the results of tasks and reports it in one sentence.
-fn start_all(
-    state: &mut State,
-    tasks: &[TaskId],
-    folder: &Path,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
+fn start_all(cx: &mut Context, tasks: &[TaskId], folder: &Path) {
     let mut started = Vec::new();
     let mut refused = None;
     let mut changes = Vec::new();
     for task in tasks {
-        refused = explain_nothing_to_save(state, task, now).or(refused);
-        if let Some(change) = start_task(state, task, folder, now) {
+        refused = explain_nothing_to_save(cx.state, task, cx.now).or(refused);
+        if let Some(change) = start_task(cx, task, folder) {
             changes.push(change);
             started.push(task);
         }
     }
-    writes::write(state, changes, effects);
+    writes::write(cx, changes);
     let tasks = match (started.as_slice(), refused) {
-        ([], Some(why)) => return reply(state, Severity::Warning, why, now),
+        ([], Some(why)) => return reply(cx, Severity::Warning, why),
         ([], None) => return,
-        ([one], _) => state.list.get(one).map_or_else(String::new, quoted_title),
+        ([one], _) => cx
+            .state
+            .list
+            .get(one)
+            .map_or_else(String::new, quoted_title),
         (many, _) => message_line::task_count(many.len()),
     };
-    let folder = state.settings.display_path(folder);
-    let text = message_line::saving(&tasks, state.hidden_targets(), &folder);
-    reply(state, Severity::Info, text, now);
+    let folder = cx.state.settings.display_path(folder);
+    let text = message_line::saving(&tasks, cx.state.hidden_targets(), &folder);
+    reply(cx, Severity::Info, text);
 }
 
 /// Returns the reason why a task has nothing to save, if so.
@@ -176,59 +179,54 @@ fn explain_nothing_to_save(state: &State, task: &TaskId, now: Now) -> Option<Str
 }
 
 /// Queues the unsaved results of a task; returns the change to write.
-fn start_task(state: &mut State, task: &TaskId, folder: &Path, now: Now) -> Option<ListChange> {
-    let requests = state.list.get(task)?.download_requests(folder);
+fn start_task(cx: &mut Context, task: &TaskId, folder: &Path) -> Option<ListChange> {
+    let requests = cx.state.list.get(task)?.download_requests(folder);
     if requests.is_empty() {
         return None;
     }
-    state.downloads.add(requests);
+    cx.state.downloads.add(requests);
     // However it ends, it was started here.
-    state.downloads.unresolved.remove(task);
-    state.downloads.held_by_others.remove(task);
+    cx.state.downloads.unresolved.remove(task);
+    cx.state.downloads.held_by_others.remove(task);
     let begun = ChangeKind::SaveBegun(folder.to_owned());
-    let change = ListChange::new(task.clone(), now.wall, begun);
-    writes::apply(state, &change, now);
+    let change = ListChange::new(task.clone(), cx.now.wall, begun);
+    writes::apply(cx, &change);
     Some(change)
 }
 
 /// Saves a new result if the settings say so.
-pub(super) fn auto_save(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec<Effect>) {
-    let is_wanted = state.settings.auto_save && state.settings.access == AccessMode::Full;
-    if is_wanted && !state.settings.save_folder.as_os_str().is_empty() {
-        let folder = state.settings.save_folder.clone();
-        let change = start_task(state, task, &folder, now);
-        writes::write(state, change.into_iter().collect(), effects);
+pub(super) fn auto_save(cx: &mut Context, task: &TaskId) {
+    let is_wanted = cx.state.settings.auto_save && cx.state.settings.access == AccessMode::Full;
+    if is_wanted && !cx.state.settings.save_folder.as_os_str().is_empty() {
+        let folder = cx.state.settings.save_folder.clone();
+        let change = start_task(cx, task, &folder);
+        writes::write(cx, change.into_iter().collect());
     }
 }
 
 /// Saves results that other instances received, if the settings say so, unless one of them saves it
 /// already or the link has expired.
-pub(super) fn auto_save_external(
-    state: &mut State,
-    tasks: &[TaskId],
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
+pub(super) fn auto_save_external(cx: &mut Context, tasks: &[TaskId]) {
     for task in tasks {
-        let retention = state.list.retention();
+        let retention = cx.state.list.retention();
         let is_theirs_or_gone = |watched: &WatchedTask| {
             watched.saved_results.pending_folder.is_some()
-                || watched.link_expiry(retention, now) == LinkExpiry::Expired
+                || watched.link_expiry(retention, cx.now) == LinkExpiry::Expired
         };
-        if !state.list.get(task).is_some_and(is_theirs_or_gone) {
-            auto_save(state, task, now, effects);
+        if !cx.state.list.get(task).is_some_and(is_theirs_or_gone) {
+            auto_save(cx, task);
         }
     }
 }
 
 /// Checks unfinished saves: another instance may be downloading them, else they were interrupted.
-pub(super) fn check_interrupted(state: &mut State, effects: &mut Vec<Effect>) {
-    state.downloads.last_check = None;
-    let is_running_here = |task: &TaskId| state.downloads.progress(task).is_some();
-    state.downloads.unresolved = pending_saves(state)
+pub(super) fn check_interrupted(cx: &mut Context) {
+    cx.state.downloads.last_check = None;
+    let is_running_here = |task: &TaskId| cx.state.downloads.progress(task).is_some();
+    cx.state.downloads.unresolved = pending_saves(cx.state)
         .filter(|task| !is_running_here(task))
         .collect();
-    check_locks(state, effects);
+    check_locks(cx);
 }
 
 /// Returns the tasks with a save that was started, here or elsewhere, and has not finished.
@@ -246,51 +244,46 @@ fn has_pending_save(watched: &WatchedTask) -> bool {
 }
 
 /// Checks which unfinished saves are being downloaded by another instance.
-fn check_locks(state: &mut State, effects: &mut Vec<Effect>) {
+fn check_locks(cx: &mut Context) {
     let State {
         downloads, list, ..
-    } = &mut *state;
+    } = &mut *cx.state;
     downloads
         .held_by_others
         .retain(|task, _| list.get(task).is_some_and(has_pending_save));
     if downloads.is_checking_locks {
         return;
     }
-    let requests: Vec<_> = pending_saves(state)
-        .filter(|task| state.downloads.progress(task).is_none())
+    let requests: Vec<_> = pending_saves(cx.state)
+        .filter(|task| cx.state.downloads.progress(task).is_none())
         .filter_map(|task| {
-            let watched = state.list.get(&task)?;
+            let watched = cx.state.list.get(&task)?;
             Some(watched.download_requests(watched.saved_results.pending_folder.as_ref()?))
         })
         .flatten()
         .collect();
     if !requests.is_empty() {
-        state.downloads.is_checking_locks = true;
-        effects.push(Effect::CheckLocks(requests));
+        cx.state.downloads.is_checking_locks = true;
+        cx.effects.push(Effect::CheckLocks(requests));
     }
 }
 
 /// Applies the state of the download locks, and resumes interrupted saves or offers to.
-pub(super) fn locks_checked(
-    state: &mut State,
-    locks: Vec<(TaskId, bool)>,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
-    state.downloads.is_checking_locks = false;
+pub(super) fn locks_checked(cx: &mut Context, locks: Vec<(TaskId, bool)>) {
+    cx.state.downloads.is_checking_locks = false;
     // An instance locks two files at a time at most; its queued ones have no lock.
     let is_any_held = locks.iter().any(|(_, is_held)| *is_held);
     let mut interrupted = Vec::new();
     for (task, _) in locks {
-        let is_open = state.list.get(&task).is_some_and(has_pending_save);
-        let State { downloads, .. } = &mut *state;
+        let is_open = cx.state.list.get(&task).is_some_and(has_pending_save);
+        let State { downloads, .. } = &mut *cx.state;
         if !is_open || downloads.progress(&task).is_some() || downloads.has_retry(&task) {
             downloads.held_by_others.remove(&task);
         } else if is_any_held {
-            downloads.held_by_others.entry(task).or_insert(now.mono);
+            downloads.held_by_others.entry(task).or_insert(cx.now.mono);
         } else if let Some(since) = downloads.held_by_others.get(&task).copied() {
             // A save that was just started may have no lock yet.
-            if now.mono.since(since) >= LOCK_GRACE {
+            if cx.now.mono.since(since) >= LOCK_GRACE {
                 downloads.held_by_others.remove(&task);
                 interrupted.push((task, CHECK_INTERVAL));
             }
@@ -299,142 +292,154 @@ pub(super) fn locks_checked(
         }
     }
     for (task, _) in &interrupted {
-        state.downloads.unresolved.remove(task);
+        cx.state.downloads.unresolved.remove(task);
     }
-    resume_interrupted(state, &interrupted, now, effects);
+    resume_interrupted(cx, &interrupted);
 }
 
 /// Resumes interrupted saves, or offers to.
-fn resume_interrupted(
-    state: &mut State,
-    interrupted: &[(TaskId, Duration)],
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
-    if state.settings.access == AccessMode::ReadOnly {
+fn resume_interrupted(cx: &mut Context, interrupted: &[(TaskId, Duration)]) {
+    if cx.state.settings.access == AccessMode::ReadOnly {
         return;
     }
     // A failed save waits for its retry time, whichever instance tried it. If that instance still
     // runs, it goes first.
     let mut interrupted = interrupted.to_vec();
-    interrupted.retain(|(task, grace)| schedule_retry(state, task, *grace, now).is_none());
+    interrupted.retain(|(task, grace)| schedule_retry(cx, task, *grace).is_none());
     let interrupted: Vec<_> = interrupted.into_iter().map(|(task, _)| task).collect();
     if interrupted.is_empty() {
         return;
     }
     let tasks = match interrupted.as_slice() {
-        [one] => state.list.get(one).map_or_else(String::new, quoted_title),
+        [one] => cx
+            .state
+            .list
+            .get(one)
+            .map_or_else(String::new, quoted_title),
         many => message_line::task_count(many.len()),
     };
-    if !state.settings.auto_save {
-        let hint = key_hint(state, Action::Save, message_line::RESUME_HINT);
+    if !cx.state.settings.auto_save {
+        let hint = key_hint(cx.state, Action::Save, message_line::RESUME_HINT);
         let text = message_line::save_interrupted(&tasks, false) + &hint;
-        return reply(state, Severity::Warning, text, now);
+        return reply(cx, Severity::Warning, text);
     }
     let changes = interrupted
         .iter()
         .filter_map(|task| {
-            let folder = state.list.get(task)?.saved_results.pending_folder.clone()?;
-            start_task(state, task, &folder, now)
+            let folder = cx
+                .state
+                .list
+                .get(task)?
+                .saved_results
+                .pending_folder
+                .clone()?;
+            start_task(cx, task, &folder)
         })
         .collect();
-    writes::write(state, changes, effects);
+    writes::write(cx, changes);
     let text = message_line::save_interrupted(&tasks, true);
-    reply(state, Severity::Info, text, now);
+    reply(cx, Severity::Info, text);
 }
 
 /// Shows the progress; called again soon, stops the downloads.
-fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Vec<Effect>) {
-    let is_confirmed = state
+fn offer_or_stop(cx: &mut Context, tasks: &[TaskId]) {
+    let is_confirmed = cx
+        .state
         .downloads
         .stop_offered
         .take()
-        .is_some_and(|(offered, until)| offered == tasks && now.mono < until);
+        .is_some_and(|(offered, until)| offered == tasks && cx.now.mono < until);
     if is_confirmed {
         let mut changes = Vec::new();
         for task in tasks {
-            stop_task(state, task, effects);
+            stop_task(cx, task);
             let stopped = ChangeKind::SaveFailed(DownloadError::Stopped);
-            let change = ListChange::new(task.clone(), now.wall, stopped);
-            writes::apply(state, &change, now);
+            let change = ListChange::new(task.clone(), cx.now.wall, stopped);
+            writes::apply(cx, &change);
             changes.push(change);
         }
-        writes::write(state, changes, effects);
-        let hint = key_hint(state, Action::Save, message_line::RESUME_HINT);
+        writes::write(cx, changes);
+        let hint = key_hint(cx.state, Action::Save, message_line::RESUME_HINT);
         let text = format!("{}{hint}", message_line::DOWNLOAD_STOPPED);
-        return reply(state, Severity::Info, text, now);
+        return reply(cx, Severity::Info, text);
     }
-    let Some(total) = state.downloads.progress_of(tasks) else {
+    let Some(total) = cx.state.downloads.progress_of(tasks) else {
         return;
     };
     let title = match tasks {
-        [one] => state.list.get(one).map_or_else(String::new, quoted_title),
+        [one] => cx
+            .state
+            .list
+            .get(one)
+            .map_or_else(String::new, quoted_title),
         many => message_line::task_count(many.len()),
     };
     let is_queued = total.waiting == total.files;
     let progress =
         message_line::save_progress(&title, total.progress.percent(), total.files, is_queued);
-    let hint = key_hint(state, Action::Save, message_line::STOP_DOWNLOAD_HINT);
-    state.downloads.stop_offered = Some((tasks.to_vec(), now.mono.after(MESSAGE_TIME)));
-    reply(state, Severity::Info, progress + &hint, now);
+    let hint = key_hint(cx.state, Action::Save, message_line::STOP_DOWNLOAD_HINT);
+    cx.state.downloads.stop_offered = Some((tasks.to_vec(), cx.now.mono.after(MESSAGE_TIME)));
+    reply(cx, Severity::Info, progress + &hint);
 }
 
-fn stop_task(state: &mut State, task: &TaskId, effects: &mut Vec<Effect>) {
-    let running = state.downloads.stop(task);
-    effects.extend(running.into_iter().map(Effect::StopDownload));
+fn stop_task(cx: &mut Context, task: &TaskId) {
+    let running = cx.state.downloads.stop(task);
+    cx.effects
+        .extend(running.into_iter().map(Effect::StopDownload));
 }
 
 /// Stops downloads of removed tasks and adds that to the message about the removal.
-fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
-    if !std::mem::take(&mut state.downloads.needs_orphan_check) {
+fn stop_unwatched(cx: &mut Context) {
+    if !std::mem::take(&mut cx.state.downloads.needs_orphan_check) {
         return;
     }
-    let list = &state.list;
-    let gone = state
+    let list = &cx.state.list;
+    let gone = cx
+        .state
         .downloads
         .orphaned_tasks(|task| list.get(task).is_none());
     if gone.is_empty() {
         return;
     }
     for task in &gone {
-        stop_task(state, task, effects);
+        stop_task(cx, task);
     }
-    state
+    cx.state
         .message_line
         .append(&format!(" {}", message_line::DOWNLOAD_STOPPED_TOO));
 }
 
 /// Schedules the retry of a task's failed save, `grace` after it is due; returns the wait.
-fn schedule_retry(state: &mut State, task: &TaskId, grace: Duration, now: Now) -> Option<Duration> {
-    let retry = state.list.get(task)?.saved_results.retry?;
-    let wait = now.until(retry.at).saturating_add(grace);
-    state
+fn schedule_retry(cx: &mut Context, task: &TaskId, grace: Duration) -> Option<Duration> {
+    let retry = cx.state.list.get(task)?.saved_results.retry?;
+    let wait = cx.now.until(retry.at).saturating_add(grace);
+    cx.state
         .downloads
-        .schedule_retry(task.clone(), now.mono.after(wait));
+        .schedule_retry(task.clone(), cx.now.mono.after(wait));
     Some(wait)
 }
 
 /// Retries a failed save that is due, unless it was cancelled or taken over meanwhile.
-fn retry_due(state: &mut State, now: Now) {
-    let Some(task) = state.downloads.take_retry(now.mono) else {
+fn retry_due(cx: &mut Context) {
+    let Some(task) = cx.state.downloads.take_retry(cx.now.mono) else {
         return;
     };
-    let Some(watched) = state.list.get(&task) else {
+    let Some(watched) = cx.state.list.get(&task) else {
         return;
     };
     let (folder, retry) = (
         watched.saved_results.pending_folder.clone(),
         watched.saved_results.retry,
     );
-    if state.downloads.is_held_by_other(&task) || state.downloads.progress(&task).is_some() {
+    if cx.state.downloads.is_held_by_other(&task) || cx.state.downloads.progress(&task).is_some() {
         return;
     }
-    if retry.is_some_and(|retry| now.until(retry.at) > CLOCK_DRIFT) {
+    if retry.is_some_and(|retry| cx.now.until(retry.at) > CLOCK_DRIFT) {
         // Another instance retried first, and failed too.
-        schedule_retry(state, &task, CHECK_INTERVAL, now);
+        schedule_retry(cx, &task, CHECK_INTERVAL);
     } else if let Some(folder) = folder {
         // The list already has the start of this save.
-        start_task(state, &task, &folder, now);
+        start_task(cx, &task, &folder);
     }
 }
 
@@ -445,21 +450,19 @@ pub(super) fn download_progressed(state: &mut State, id: DownloadId, progress: T
 /// Handles the end of a download. One that the user stopped, or whose task was removed, was
 /// reported then.
 pub(super) fn download_ended(
-    state: &mut State,
+    cx: &mut Context,
     id: DownloadId,
     result: Result<PathBuf, DownloadError>,
-    now: Now,
-    effects: &mut Vec<Effect>,
 ) {
     let job = match &result {
-        Ok(_) => state.downloads.complete(id),
-        Err(_) => state.downloads.remove(id),
+        Ok(_) => cx.state.downloads.complete(id),
+        Err(_) => cx.state.downloads.remove(id),
     };
     let Some(job) = job else {
         return;
     };
     let task = job.request.task;
-    let Some(watched) = state.list.get(&task) else {
+    let Some(watched) = cx.state.list.get(&task) else {
         return;
     };
     let (title, note) = (
@@ -468,30 +471,30 @@ pub(super) fn download_ended(
     );
     let change = match result {
         Ok(path) => {
-            let text = message_line::saved(&title, &state.settings.display_path(&path)) + note;
+            let text = message_line::saved(&title, &cx.state.settings.display_path(&path)) + note;
             let number = job.request.number;
-            let change = ListChange::new(task, now.wall, ChangeKind::Saved { number, path });
-            writes::apply(state, &change, now);
-            show_result(state, Severity::Success, text, now);
+            let change = ListChange::new(task, cx.now.wall, ChangeKind::Saved { number, path });
+            writes::apply(cx, &change);
+            show_result(cx, Severity::Success, text);
             change
         }
         Err(_) if job.stage == DownloadStage::Stopping => return,
         Err(error) => {
-            let retention = state.settings.retention;
-            let error = watched.classify_failure(error, retention, now.wall);
+            let retention = cx.state.settings.retention;
+            let error = watched.classify_failure(error, retention, cx.now.wall);
             let was_retried = watched.saved_results.retry.is_some();
             if error == DownloadError::Busy {
-                state
+                cx.state
                     .downloads
                     .held_by_others
-                    .insert(task.clone(), now.mono);
+                    .insert(task.clone(), cx.now.mono);
             }
             let failed = ChangeKind::SaveFailed(error.clone());
-            let change = ListChange::new(task.clone(), now.wall, failed);
-            writes::apply(state, &change, now);
+            let change = ListChange::new(task.clone(), cx.now.wall, failed);
+            writes::apply(cx, &change);
             let wait = error
                 .is_retryable()
-                .then(|| schedule_retry(state, &task, Duration::ZERO, now))
+                .then(|| schedule_retry(cx, &task, Duration::ZERO))
                 .flatten();
             // Only the first and the last failure are shown.
             if !was_retried || (wait.is_none() && error != DownloadError::Busy) {
@@ -500,24 +503,24 @@ pub(super) fn download_ended(
                     None => (Severity::Error, error.next_step().to_owned()),
                 };
                 let text = message_line::save_failed(&title, &error.message(), &next);
-                reply(state, severity, text, now);
+                reply(cx, severity, text);
             }
             change
         }
     };
-    writes::write(state, vec![change], effects);
+    writes::write(cx, vec![change]);
 }
 
 /// Records which saved files still exist.
-pub(super) fn files_checked(state: &mut State, files: Vec<(TaskId, PathBuf, bool)>, now: Now) {
-    state.downloads.is_checking_files = false;
+pub(super) fn files_checked(cx: &mut Context, files: Vec<(TaskId, PathBuf, bool)>) {
+    cx.state.downloads.is_checking_files = false;
     for (task, path, exists) in files {
-        let is_changed = state.list.get(&task).is_some_and(|watched| {
+        let is_changed = cx.state.list.get(&task).is_some_and(|watched| {
             let mut files = watched.saved_results.files().iter();
             files.any(|file| file.path == path && file.exists != exists)
         });
         if is_changed {
-            selection::with_stable_selection(state, now, |rows| {
+            selection::with_stable_selection(cx, |rows| {
                 rows.update(&task, |watched| {
                     watched.saved_results.set_exists(&path, exists);
                 });
@@ -528,41 +531,42 @@ pub(super) fn files_checked(state: &mut State, files: Vec<(TaskId, PathBuf, bool
 
 /// Starts queued downloads; once a minute checks saved files and warns about links that expire
 /// soon.
-pub(super) fn run_periodic(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    stop_unwatched(state, effects);
-    retry_due(state, now);
+pub(super) fn run_periodic(cx: &mut Context) {
+    stop_unwatched(cx);
+    retry_due(cx);
     let State {
         downloads, list, ..
-    } = &mut *state;
+    } = &mut *cx.state;
     // Another instance may have saved it meanwhile.
     let is_done = |request: &DownloadRequest| {
         let watched = list.get(&request.task);
         watched.is_some_and(|watched| watched.saved_results.has(request.number))
     };
     while let Some((id, request)) = downloads.start_next(is_done) {
-        effects.push(Effect::Download { id, request });
+        cx.effects.push(Effect::Download { id, request });
     }
-    let is_time = state
+    let is_time = cx
+        .state
         .downloads
         .last_check
-        .is_none_or(|last| now.mono.since(last) >= CHECK_INTERVAL);
-    if !is_time || state.loading != ListLoading::Done {
+        .is_none_or(|last| cx.now.mono.since(last) >= CHECK_INTERVAL);
+    if !is_time || cx.state.loading != ListLoading::Done {
         return;
     }
-    let is_first = state.downloads.last_check.is_none();
-    check_files(state, is_first, effects);
-    check_locks(state, effects);
+    let is_first = cx.state.downloads.last_check.is_none();
+    check_files(cx, is_first);
+    check_locks(cx);
     // Only on a visible screen, and without replacing a message that is being read.
-    if state.message().is_none() && state.size.page > 0 {
-        warn_expiring(state, now, effects);
+    if cx.state.message().is_none() && cx.state.size.page > 0 {
+        warn_expiring(cx);
     }
-    state.downloads.last_check = Some(now.mono);
+    cx.state.downloads.last_check = Some(cx.now.mono);
 }
 
 /// Checks whether saved files exist: all of them the first time, then those of the rows on the
 /// screen.
-fn check_files(state: &mut State, is_first: bool, effects: &mut Vec<Effect>) {
-    if state.downloads.is_checking_files {
+fn check_files(cx: &mut Context, is_first: bool) {
+    if cx.state.downloads.is_checking_files {
         return;
     }
     let files_of = |watched: &WatchedTask| {
@@ -572,31 +576,32 @@ fn check_files(state: &mut State, is_first: bool, effects: &mut Vec<Effect>) {
             .map(move |file| (id.clone(), file.path.clone()))
             .collect::<Vec<_>>()
     };
-    let rows = usize::from(state.size.page);
+    let rows = usize::from(cx.state.size.page);
     let files: Vec<_> = if is_first {
-        state.list.iter().flat_map(files_of).collect()
+        cx.state.list.iter().flat_map(files_of).collect()
     } else {
-        let selected = state.selected().into_iter();
+        let selected = cx.state.selected().into_iter();
         selected
-            .chain(state.visible(rows))
+            .chain(cx.state.visible(rows))
             .flat_map(files_of)
             .collect()
     };
     if !files.is_empty() {
-        state.downloads.is_checking_files = true;
-        effects.push(Effect::CheckFiles(files));
+        cx.state.downloads.is_checking_files = true;
+        cx.effects.push(Effect::CheckFiles(files));
     }
 }
 
 /// Warns once a day about links that expire soon and whose results are not saved.
-fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let ids: Vec<_> = state
+fn warn_expiring(cx: &mut Context) {
+    let ids: Vec<_> = cx
+        .state
         .list
-        .expiring_ids(now)
+        .expiring_ids(cx.now)
         .filter(|id| {
-            state.list.get(id).is_some_and(|watched| {
+            cx.state.list.get(id).is_some_and(|watched| {
                 let warned = watched.saved_results.expiry_warned;
-                let is_silent = warned.is_none_or(|at| now.age_of(at) >= WARN_INTERVAL);
+                let is_silent = warned.is_none_or(|at| cx.now.age_of(at) >= WARN_INTERVAL);
                 is_silent && watched.saved_results.pending_folder.is_none()
             })
         })
@@ -604,29 +609,29 @@ fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         .collect();
     let text = match ids.as_slice() {
         [] => return,
-        [one] => match state.list.get(one) {
+        [one] => match cx.state.list.get(one) {
             Some(watched) => {
                 let LinkExpiry::Remaining(left) =
-                    watched.link_expiry(state.settings.retention, now)
+                    watched.link_expiry(cx.state.settings.retention, cx.now)
                 else {
                     return;
                 };
-                let hint = key_hint(state, Action::Save, message_line::SAVE_HINT);
+                let hint = key_hint(cx.state, Action::Save, message_line::SAVE_HINT);
                 message_line::link_expires(&quoted_title(watched), left) + &hint
             }
             None => return,
         },
         many => {
             let tab = Action::ShowTab(Tab::Expiring);
-            let hint = key_hint(state, tab, message_line::SHOW_HINT);
+            let hint = key_hint(cx.state, tab, message_line::SHOW_HINT);
             message_line::links_expire(many.len()) + &hint
         }
     };
-    let warned = |task| ListChange::new(task, now.wall, ChangeKind::ExpiryWarned);
+    let warned = |task| ListChange::new(task, cx.now.wall, ChangeKind::ExpiryWarned);
     let changes: Vec<_> = ids.into_iter().map(warned).collect();
     for change in &changes {
-        writes::apply(state, change, now);
+        writes::apply(cx, change);
     }
-    writes::write(state, changes, effects);
-    reply(state, Severity::Warning, text, now);
+    writes::write(cx, changes);
+    reply(cx, Severity::Warning, text);
 }

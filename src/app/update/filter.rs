@@ -1,5 +1,6 @@
 //! The filter line, and saving the list view with the session.
 
+use super::context::Context;
 use std::time::Duration;
 
 use super::{messages, selection};
@@ -17,7 +18,6 @@ use crate::{
         saved_session::SavedSession,
         store_request::StoreRequest,
         task::TaskId,
-        time::Now,
     },
 };
 
@@ -41,27 +41,27 @@ pub(super) fn open_filter(state: &mut State) {
 }
 
 /// Applies the filter while it is typed.
-pub(super) fn apply_typed(state: &mut State, query: Query, now: Now) {
-    let Some(Overlay::Filter(line)) = &state.overlay else {
+pub(super) fn apply_typed(cx: &mut Context, query: Query) {
+    let Some(Overlay::Filter(line)) = &cx.state.overlay else {
         return;
     };
     let position = line.origin.clone();
-    if query != state.list_view().query {
-        apply_filter(state, query, now);
-        restore_position(state, position);
+    if query != cx.state.list_view().query {
+        apply_filter(cx, query);
+        restore_position(cx.state, position);
     }
 }
 
 /// Puts an earlier or later filter into the line and applies it.
-pub(super) fn step_history(state: &mut State, step: HistoryStep, now: Now) {
+pub(super) fn step_history(cx: &mut Context, step: HistoryStep) {
     let State {
         overlay, filters, ..
-    } = &mut *state;
+    } = &mut *cx.state;
     let Some(Overlay::Filter(line)) = overlay else {
         return;
     };
     if let Some(query) = line.step_history(filters, step) {
-        apply_typed(state, query, now);
+        apply_typed(cx, query);
     }
 }
 
@@ -96,29 +96,29 @@ fn take_previous_position(state: &mut State) -> Option<ListPosition> {
 }
 
 /// Removes the filter and restores the position from before it.
-pub(super) fn remove_filter(state: &mut State, now: Now) {
-    let position = take_previous_position(state);
-    apply_filter(state, Query::default(), now);
+pub(super) fn remove_filter(cx: &mut Context) {
+    let position = take_previous_position(cx.state);
+    apply_filter(cx, Query::default());
     if let Some(position) = position {
-        restore_position(state, position);
+        restore_position(cx.state, position);
     }
 }
 
 /// Closes the filter line and removes the filter.
-pub(super) fn clear_filter(state: &mut State, now: Now) {
-    let Some(Overlay::Filter(line)) = state.overlay.take() else {
+pub(super) fn clear_filter(cx: &mut Context) {
+    let Some(Overlay::Filter(line)) = cx.state.overlay.take() else {
         return;
     };
-    apply_filter(state, Query::default(), now);
-    restore_position(state, line.origin);
+    apply_filter(cx, Query::default());
+    restore_position(cx.state, line.origin);
 }
 
-pub(super) fn apply_filter(state: &mut State, query: Query, now: Now) {
+pub(super) fn apply_filter(cx: &mut Context, query: Query) {
     let view = ListView {
         query,
-        ..state.list_view().clone()
+        ..cx.state.list_view().clone()
     };
-    selection::set_view(state, view, now);
+    selection::set_view(cx, view);
 }
 
 /// Selects the same row again, or the nearest one, and restores the first visible row if it is
@@ -135,45 +135,49 @@ fn restore_position(state: &mut State, ListPosition { selected, first }: ListPos
 
 /// Applies the saved session and returns the tasks that finished since. A view that the user chose
 /// meanwhile stays.
-pub(super) fn session_loaded(state: &mut State, session: SavedSession, now: Now) -> Vec<TaskId> {
+pub(super) fn session_loaded(cx: &mut Context, session: SavedSession) -> Vec<TaskId> {
     let SavedSession {
         list_view: view,
         removals,
         last_seen,
     } = session;
-    state.session.is_loaded = true;
-    state.session.last_seen = last_seen;
-    state.undo_stack.add_earlier_removals(removals);
-    state.session.saved_view = view.clone();
-    if *state.list_view() == ListView::default()
-        && !matches!(state.overlay, Some(Overlay::Filter(_)))
+    cx.state.session.is_loaded = true;
+    cx.state.session.last_seen = last_seen;
+    cx.state.undo_stack.add_earlier_removals(removals);
+    cx.state.session.saved_view = view.clone();
+    if *cx.state.list_view() == ListView::default()
+        && !matches!(cx.state.overlay, Some(Overlay::Filter(_)))
     {
-        selection::set_view(state, view, now);
+        selection::set_view(cx, view);
     }
-    messages::report_finished_while_away(state, now)
+    messages::report_finished_while_away(cx)
 }
 
 /// Saves the session a moment after the view last changed.
-pub(super) fn schedule_session_save(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let is_typing = matches!(state.overlay, Some(Overlay::Filter(_)));
-    if is_typing || !can_save_session(state) || *state.list_view() == state.session.saved_view {
-        state.session.save_at = None;
+pub(super) fn schedule_session_save(cx: &mut Context) {
+    let is_typing = matches!(cx.state.overlay, Some(Overlay::Filter(_)));
+    if is_typing
+        || !can_save_session(cx.state)
+        || *cx.state.list_view() == cx.state.session.saved_view
+    {
+        cx.state.session.save_at = None;
         return;
     }
-    match state.session.save_at {
-        Some(due) if due <= now.mono => save_session_now(state, effects),
+    match cx.state.session.save_at {
+        Some(due) if due <= cx.now.mono => save_session_now(cx),
         Some(_) => {}
-        None => state.session.save_at = Some(now.mono.after(SAVE_DELAY)),
+        None => cx.state.session.save_at = Some(cx.now.mono.after(SAVE_DELAY)),
     }
 }
 
 /// Saves a changed session at once, for example on quit.
-pub(super) fn save_session_now(state: &mut State, effects: &mut Vec<Effect>) {
-    state.session.save_at = None;
-    if can_save_session(state) && *state.list_view() != state.session.saved_view {
-        let view = state.list_view().clone();
-        state.session.saved_view = view.clone();
-        effects.push(Effect::Store(StoreRequest::SaveSession(view)));
+pub(super) fn save_session_now(cx: &mut Context) {
+    cx.state.session.save_at = None;
+    if can_save_session(cx.state) && *cx.state.list_view() != cx.state.session.saved_view {
+        let view = cx.state.list_view().clone();
+        cx.state.session.saved_view = view.clone();
+        cx.effects
+            .push(Effect::Store(StoreRequest::SaveSession(view)));
     }
 }
 

@@ -1,43 +1,40 @@
 //! What the user sets on a task: its label, and notifications on or off.
 
 use super::{
+    context::Context,
     messages::{of_several_tasks, offer_undo, quoted_title, reject_if_read_only, reply},
     writes,
 };
 use crate::{
-    app::{
-        msg::Effect,
-        state::{Labels, LineDialog, LineEditor, LinePurpose, Overlay, Severity, State, UndoStep},
-    },
+    app::state::{Labels, LineDialog, LineEditor, LinePurpose, Overlay, Severity, UndoStep},
     domain::{
         list_change::{ChangeKind, ListChange},
         task::TaskId,
         text::CleanText,
-        time::Now,
         watched_task::{MAX_LABEL_LEN, NotifySetting, WatchedTask},
     },
     messages::message_line,
 };
 
 /// Opens the editor for the target tasks, with their common label.
-pub(super) fn open_editor(state: &mut State, now: Now) {
-    let targets = state.targets();
+pub(super) fn open_editor(cx: &mut Context) {
+    let targets = cx.state.targets();
     if targets.is_empty() {
-        return reply(state, Severity::Info, message_line::NO_TASK_TO_LABEL, now);
+        return reply(cx, Severity::Info, message_line::NO_TASK_TO_LABEL);
     }
     let mut labels = targets.iter().map(|watched| watched.label.as_ref());
     let first = labels.next().flatten();
     let is_mixed = labels.any(|label| label != first);
-    let mut dialog = label_dialog(state.target_ids(), first.filter(|_| !is_mixed));
+    let mut dialog = label_dialog(cx.state.target_ids(), first.filter(|_| !is_mixed));
     if is_mixed {
         dialog.placeholder = "(different labels)";
     }
-    let hidden = state.hidden_targets();
+    let hidden = cx.state.hidden_targets();
     if hidden > 0 {
         let note = format!("{} ({hidden} hidden)", dialog.note);
         note.trim_start().clone_into(&mut dialog.note);
     }
-    state.overlay = Some(Overlay::Line(Box::new(dialog)));
+    cx.state.overlay = Some(Overlay::Line(Box::new(dialog)));
 }
 
 /// Returns the editor with a label, also to offer a label again that could not be written.
@@ -55,40 +52,41 @@ pub(super) fn label_dialog(tasks: Vec<TaskId>, label: Option<&CleanText>) -> Lin
 }
 
 /// Writes the label and closes the editor.
-pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if reject_if_read_only(state, now) {
+pub(super) fn accept(cx: &mut Context) {
+    if reject_if_read_only(cx) {
         return;
     }
-    let Some(Overlay::Line(dialog)) = &state.overlay else {
+    let Some(Overlay::Line(dialog)) = &cx.state.overlay else {
         return;
     };
     let label = dialog.line.label();
-    let change =
-        |task: &TaskId| ListChange::new(task.clone(), now.wall, ChangeKind::Label(label.clone()));
+    let change = |task: &TaskId| {
+        ListChange::new(task.clone(), cx.now.wall, ChangeKind::Label(label.clone()))
+    };
     let changes: Vec<_> = dialog.tasks.iter().map(change).collect();
     let before: Labels = dialog
         .tasks
         .iter()
         .filter_map(|task| {
-            let known = state.list.get(task)?.label.clone();
-            let before = state.undo_stack.label_after_writes(task, known);
+            let known = cx.state.list.get(task)?.label.clone();
+            let before = cx.state.undo_stack.label_after_writes(task, known);
             (before != label).then(|| (task.clone(), before))
         })
         .collect();
     if !before.is_empty() {
-        state
+        cx.state
             .undo_stack
             .record_write(changes.clone(), UndoStep::Labels(before));
     }
-    state.overlay = None;
-    writes::write(state, changes, effects);
+    cx.state.overlay = None;
+    writes::write(cx, changes);
 }
 
 /// Turns notifications of the target tasks off, or on if they are off for all of them.
-pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let targets = state.targets();
+pub(super) fn toggle_notify(cx: &mut Context) {
+    let targets = cx.state.targets();
     if targets.is_empty() {
-        return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
+        return reply(cx, Severity::Info, message_line::NO_TASK_SELECTED);
     }
     let is_off = |watched: &&WatchedTask| watched.notify == NotifySetting::Off;
     let notify = if targets.iter().all(is_off) {
@@ -98,18 +96,18 @@ pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effec
     };
     let change = |watched: &&WatchedTask| {
         let task = watched.id().clone();
-        ListChange::new(task, now.wall, ChangeKind::SetNotify(notify))
+        ListChange::new(task, cx.now.wall, ChangeKind::SetNotify(notify))
     };
     let changes = targets.iter().map(change).collect();
-    writes::write(state, changes, effects);
+    writes::write(cx, changes);
 }
 
 /// Reports a written change; `before` are the labels that it replaced.
-pub(super) fn change_written(state: &mut State, changes: &[&ListChange], before: Labels, now: Now) {
+pub(super) fn change_written(cx: &mut Context, changes: &[&ListChange], before: Labels) {
     let Some(first) = changes.first() else { return };
     let count = changes.len();
     let text = if let ChangeKind::SetNotify(notify) = first.kind {
-        let tasks = match (count, state.list.get(&first.task)) {
+        let tasks = match (count, cx.state.list.get(&first.task)) {
             (1, Some(watched)) => quoted_title(watched),
             _ => message_line::task_count(count),
         };
@@ -121,10 +119,10 @@ pub(super) fn change_written(state: &mut State, changes: &[&ListChange], before:
         message_line::label_changed(new_label(first), count)
     };
     if before.is_empty() {
-        return reply(state, Severity::Info, text, now);
+        return reply(cx, Severity::Info, text);
     }
-    state.undo_stack.push(UndoStep::Labels(before));
-    offer_undo(state, &text, now);
+    cx.state.undo_stack.push(UndoStep::Labels(before));
+    offer_undo(cx, &text);
 }
 
 fn new_label(change: &ListChange) -> Option<&str> {
@@ -136,11 +134,11 @@ fn new_label(change: &ListChange) -> Option<&str> {
 }
 
 /// Reports restored labels.
-pub(super) fn labels_restored(state: &mut State, changes: &[&ListChange], now: Now) {
+pub(super) fn labels_restored(cx: &mut Context, changes: &[&ListChange]) {
     let text = match changes {
         [] => message_line::LABEL_NOT_RESTORED.to_owned(),
         [change] => message_line::label_restored(new_label(change)),
         several => message_line::labels_restored(several.len()),
     };
-    reply(state, Severity::Info, text, now);
+    reply(cx, Severity::Info, text);
 }

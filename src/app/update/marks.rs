@@ -2,6 +2,7 @@
 //! filter.
 
 use super::{
+    context::Context,
     filter,
     messages::{key_hint, quoted_title, reply},
     selection,
@@ -9,101 +10,105 @@ use super::{
 use crate::{
     app::{
         keymap::Action,
-        state::{MainScreen, Severity, State},
+        state::{MainScreen, Severity},
     },
-    domain::{task::TaskId, time::Now},
+    domain::task::TaskId,
     messages::message_line,
 };
 
 /// Toggles the mark of the selected task; in the list the selection moves to the next row.
-pub(super) fn toggle_mark(state: &mut State, now: Now) {
-    let Some(id) = require_selected(state, now) else {
+pub(super) fn toggle_mark(cx: &mut Context) {
+    let Some(id) = require_selected(cx) else {
         return;
     };
-    state.marks.toggle(&id);
-    if state.screen == MainScreen::List {
-        return selection::move_by(state, 1);
+    cx.state.marks.toggle(&id);
+    if cx.state.screen == MainScreen::List {
+        return selection::move_by(cx.state, 1);
     }
     // Full-screen details do not show marks, so the message does.
-    let title = state.list.get(&id).map_or_else(String::new, quoted_title);
-    let text = if state.marks.has(&id) {
+    let title = cx
+        .state
+        .list
+        .get(&id)
+        .map_or_else(String::new, quoted_title);
+    let text = if cx.state.marks.has(&id) {
         message_line::marked(&title)
     } else {
         message_line::unmarked(&title)
     };
-    reply(state, Severity::Info, text, now);
+    reply(cx, Severity::Info, text);
 }
 
 /// Marks every row from the last one marked alone to the selected one; without such a row, the
 /// selected one.
-pub(super) fn mark_range(state: &mut State, now: Now) {
-    let Some(id) = require_selected(state, now) else {
+pub(super) fn mark_range(cx: &mut Context) {
+    let Some(id) = require_selected(cx) else {
         return;
     };
-    let anchor = state.marks.anchor();
+    let anchor = cx.state.marks.anchor();
     let ends = anchor
-        .and_then(|anchor| state.rows.position(anchor, &state.list))
-        .zip(state.position());
+        .and_then(|anchor| cx.state.rows.position(anchor, &cx.state.list))
+        .zip(cx.state.position());
     let count = if let Some((from, to)) = ends {
         let (from, to) = (from.min(to), from.max(to));
-        let range = state.rows.ids().get(from..=to).unwrap_or_default();
-        state.marks.add(range);
+        let range = cx.state.rows.ids().get(from..=to).unwrap_or_default();
+        cx.state.marks.add(range);
         range.len()
     } else {
-        state.marks.add([&id]);
+        cx.state.marks.add([&id]);
         1
     };
-    state.marks.anchor_at(id);
+    cx.state.marks.anchor_at(id);
     if count == 1 {
-        let hint = key_hint(state, Action::MarkRange, message_line::MARK_RANGE_HINT);
+        let hint = key_hint(cx.state, Action::MarkRange, message_line::MARK_RANGE_HINT);
         let text = format!("{}{hint}", message_line::RANGE_STARTED);
-        reply(state, Severity::Info, text, now);
+        reply(cx, Severity::Info, text);
     }
 }
 
 /// Marks every row shown; if all are marked, clears their marks.
-pub(super) fn toggle_all(state: &mut State, now: Now) {
-    let shown = state.rows.ids();
+pub(super) fn toggle_all(cx: &mut Context) {
+    let shown = cx.state.rows.ids();
     if shown.is_empty() {
-        return reply(state, Severity::Info, message_line::NO_TASK_TO_MARK, now);
+        return reply(cx, Severity::Info, message_line::NO_TASK_TO_MARK);
     }
-    if shown.iter().all(|id| state.marks.has(id)) {
+    if shown.iter().all(|id| cx.state.marks.has(id)) {
         for id in shown {
-            state.marks.remove(id);
+            cx.state.marks.remove(id);
         }
     } else {
-        state.marks.add(shown);
+        cx.state.marks.add(shown);
     }
 }
 
-pub(super) fn step_back(state: &mut State, now: Now) {
-    if state.overlay.take().is_some() {
+pub(super) fn step_back(cx: &mut Context) {
+    if cx.state.overlay.take().is_some() {
         return;
     }
-    if state.screen != MainScreen::List {
-        state.screen = state.raw_opened_from().unwrap_or_default();
-        state.raw_opened_from = None;
-        if state.screen == MainScreen::List {
-            selection::leave_detail(state);
+    if cx.state.screen != MainScreen::List {
+        cx.state.screen = cx.state.raw_opened_from().unwrap_or_default();
+        cx.state.raw_opened_from = None;
+        if cx.state.screen == MainScreen::List {
+            selection::leave_detail(cx.state);
         }
         return;
     }
-    if !state.marks.is_empty() {
-        return state.marks.clear();
+    if !cx.state.marks.is_empty() {
+        return cx.state.marks.clear();
     }
-    if state.list_view().query.is_empty() {
-        let hint = key_hint(state, Action::Quit, message_line::QUIT_HINT);
+    if cx.state.list_view().query.is_empty() {
+        let hint = key_hint(cx.state, Action::Quit, message_line::QUIT_HINT);
         let text = format!("{}{hint}", message_line::NOTHING_TO_CLOSE);
-        return reply(state, Severity::Info, text, now);
+        return reply(cx, Severity::Info, text);
     }
-    filter::remove_filter(state, now);
-    reply(state, Severity::Info, message_line::FILTER_CLEARED, now);
+    filter::remove_filter(cx);
+    reply(cx, Severity::Info, message_line::FILTER_CLEARED);
 }
 
-fn require_selected(state: &mut State, now: Now) -> Option<TaskId> {
-    let id = state.selected().map(|watched| watched.id().clone());
+fn require_selected(cx: &mut Context) -> Option<TaskId> {
+    let id = cx.state.selected().map(|watched| watched.id().clone());
     if id.is_none() {
-        reply(state, Severity::Info, message_line::NO_TASK_TO_MARK, now);
+        reply(cx, Severity::Info, message_line::NO_TASK_TO_MARK);
     }
     id
 }

@@ -2,6 +2,7 @@
 //!
 //! Tasks that finish within a few seconds share one notification.
 
+use super::context::Context;
 use std::time::Duration;
 
 use crate::{
@@ -32,58 +33,54 @@ const BATCH_DELAY: Duration = Duration::from_secs(3);
 const MAX_NAMED: usize = 3;
 
 /// Shows the answer to a user's action.
-pub(super) fn reply(state: &mut State, severity: Severity, text: impl Into<String>, now: Now) {
-    state.message_line.reply(&text.into(), 0, severity, now);
+pub(super) fn reply(cx: &mut Context, severity: Severity, text: impl Into<String>) {
+    cx.state
+        .message_line
+        .reply(&text.into(), 0, severity, cx.now);
 }
 
 /// Shows the answer to an action that can be undone, with the undo key.
-pub(super) fn offer_undo(state: &mut State, text: &str, now: Now) {
-    let hint = key_hint(state, Action::Undo, message_line::UNDO_HINT);
+pub(super) fn offer_undo(cx: &mut Context, text: &str) {
+    let hint = key_hint(cx.state, Action::Undo, message_line::UNDO_HINT);
     let text = format!("{text}{hint}");
-    state.message_line.offer_undo(&text, hint.len(), now);
+    cx.state.message_line.offer_undo(&text, hint.len(), cx.now);
 }
 
 /// Shows the result of an earlier command; queued while an undo hint is visible.
-pub(super) fn show_result(
-    state: &mut State,
-    severity: Severity,
-    text: impl Into<String>,
-    now: Now,
-) {
-    state.message_line.show_result(&text.into(), severity, now);
+pub(super) fn show_result(cx: &mut Context, severity: Severity, text: impl Into<String>) {
+    cx.state
+        .message_line
+        .show_result(&text.into(), severity, cx.now);
 }
 
 /// Shows an event once no answer to the user is visible.
-pub(super) fn queue_event(
-    state: &mut State,
-    severity: Severity,
-    text: impl Into<String>,
-    now: Now,
-) {
-    state.message_line.queue_event(&text.into(), severity, now);
+pub(super) fn queue_event(cx: &mut Context, severity: Severity, text: impl Into<String>) {
+    cx.state
+        .message_line
+        .queue_event(&text.into(), severity, cx.now);
 }
 
 /// Removes an expired message, and then reports the finished tasks that were deferred.
-pub(super) fn advance_messages(state: &mut State, now: Now) {
-    let finished = state.message_line.advance(now);
-    if state.message().is_none() {
-        state.finished_earlier.clear();
+pub(super) fn advance_messages(cx: &mut Context) {
+    let finished = cx.state.message_line.advance(cx.now);
+    if cx.state.message().is_none() {
+        cx.state.finished_earlier.clear();
     }
     let finished: Vec<_> = finished
         .iter()
-        .filter_map(|task| state.list.get(task))
+        .filter_map(|task| cx.state.list.get(task))
         .collect();
     match finished.as_slice() {
         [] => {}
         [one] => {
             let one = one.id().clone();
-            if let Some((severity, sentence)) = finished_message(state, &one, now) {
-                queue_event(state, severity, sentence, now);
+            if let Some((severity, sentence)) = finished_message(cx.state, &one, cx.now) {
+                queue_event(cx, severity, sentence);
             }
         }
         several => {
             let text = message_line::tasks_finished(&status_counts(several));
-            queue_event(state, Severity::Info, text, now);
+            queue_event(cx, Severity::Info, text);
         }
     }
 }
@@ -105,14 +102,14 @@ pub(super) fn of_several_tasks(count: usize) -> String {
 }
 
 /// Explains why the list cannot be changed and returns true, if so.
-pub(super) fn reject_if_read_only(state: &mut State, now: Now) -> bool {
-    let reason = match (&state.loading, state.settings.access) {
+pub(super) fn reject_if_read_only(cx: &mut Context) -> bool {
+    let reason = match (&cx.state.loading, cx.state.settings.access) {
         (_, AccessMode::ReadOnly) => message_line::READ_ONLY.to_owned(),
         (ListLoading::Pending, _) => message_line::LIST_LOADING.to_owned(),
         (ListLoading::Failed(error), _) => message_line::list_not_read(error),
         (ListLoading::Done, AccessMode::Full) => return false,
     };
-    reply(state, Severity::Warning, reason, now);
+    reply(cx, Severity::Warning, reason);
     true
 }
 
@@ -120,39 +117,41 @@ pub(super) fn reject_if_read_only(state: &mut State, now: Now) -> bool {
 /// for a while.
 ///
 /// A task that had finished before this run, learnt only now, is shown in the message line only.
-pub(super) fn report_finished(state: &mut State, task: &TaskId, now: Now) {
-    let Some((severity, sentence)) = finished_message(state, task, now) else {
+pub(super) fn report_finished(cx: &mut Context, task: &TaskId) {
+    let Some((severity, sentence)) = finished_message(cx.state, task, cx.now) else {
         return;
     };
-    let completed = state
+    let completed = cx
+        .state
         .list
         .get(task)
         .and_then(|watched| watched.task.details().completed);
-    let is_meanwhile = state
+    let is_meanwhile = cx
+        .state
         .absence
         .as_mut()
         .is_some_and(|absence| absence.add_finished(task, completed));
     // A task with an unknown status is not finished: it is reported, and polled again.
     let is_recognised = |watched: &WatchedTask| *watched.task.state() != TaskState::Unrecognised;
-    if !state.list.get(task).is_some_and(is_recognised) {
-        return queue_event(state, severity, sentence, now);
+    if !cx.state.list.get(task).is_some_and(is_recognised) {
+        return queue_event(cx, severity, sentence);
     }
-    let was_finished_before = !state.answered_tasks.contains(task)
+    let was_finished_before = !cx.state.answered_tasks.contains(task)
         && completed
-            .zip(state.started_at)
+            .zip(cx.state.started_at)
             .is_some_and(|(completed, started_at)| completed <= started_at);
     if was_finished_before {
-        if !state.finished_earlier.contains(task) {
-            state.finished_earlier.push(task.clone());
+        if !cx.state.finished_earlier.contains(task) {
+            cx.state.finished_earlier.push(task.clone());
         }
     } else {
-        add_to_batch(state, task, &sentence, now);
+        add_to_batch(cx, task, &sentence);
     }
-    let summary = state.absence_summary(now).filter(|_| is_meanwhile);
+    let summary = cx.state.absence_summary(cx.now).filter(|_| is_meanwhile);
     let finished = if was_finished_before {
-        watched_among(state, &state.finished_earlier)
+        watched_among(cx.state, &cx.state.finished_earlier)
     } else {
-        batch_tasks(state)
+        batch_tasks(cx.state)
     };
     let text = match summary.filter(|summary| !summary.is_empty()) {
         Some(summary) => Some((Severity::Info, summary.sentence())),
@@ -166,22 +165,23 @@ pub(super) fn report_finished(state: &mut State, task: &TaskId, now: Now) {
         )),
         None => None,
     };
-    if state.message_line.is_busy() {
-        state.message_line.defer_finished(task.clone());
+    if cx.state.message_line.is_busy() {
+        cx.state.message_line.defer_finished(task.clone());
     } else if let Some((severity, text)) = text {
-        state.message_line.show_summary(&text, severity, now);
+        cx.state.message_line.show_summary(&text, severity, cx.now);
     } else {
-        queue_event(state, severity, sentence, now);
+        queue_event(cx, severity, sentence);
     }
 }
 
 /// Adds a finished task to the batch for the next notification.
-fn add_to_batch(state: &mut State, task: &TaskId, sentence: &str, now: Now) {
-    let batch = state
+fn add_to_batch(cx: &mut Context, task: &TaskId, sentence: &str) {
+    let batch = cx
+        .state
         .notification_batch
         .get_or_insert_with(|| NotificationBatch {
             finished: Vec::new(),
-            due: now.mono.after(BATCH_DELAY),
+            due: cx.now.mono.after(BATCH_DELAY),
         });
     batch.finished.retain(|finished| finished.task != *task);
     batch.finished.push(FinishedTask {
@@ -223,17 +223,18 @@ fn status_counts(tasks: &[&WatchedTask]) -> Vec<(&'static str, usize)> {
 }
 
 /// Sends the batched notification once it is due.
-pub(super) fn flush_notifications(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let Some(batch) = state
+pub(super) fn flush_notifications(cx: &mut Context) {
+    let Some(batch) = cx
+        .state
         .notification_batch
-        .take_if(|batch| batch.due <= now.mono)
+        .take_if(|batch| batch.due <= cx.now.mono)
     else {
         return;
     };
     let included: Vec<_> = batch
         .finished
         .iter()
-        .filter_map(|finished| Some((state.list.get(&finished.task)?, &finished.sentence)))
+        .filter_map(|finished| Some((cx.state.list.get(&finished.task)?, &finished.sentence)))
         .filter(|(watched, _)| watched.notify == NotifySetting::On)
         .collect();
     let tasks: Vec<_> = included.iter().map(|(watched, _)| *watched).collect();
@@ -257,14 +258,14 @@ pub(super) fn flush_notifications(state: &mut State, now: Now, effects: &mut Vec
             format!("{body}{more}"),
         )
     };
-    let settings = &state.settings.notifications;
+    let settings = &cx.state.settings.notifications;
     // With the terminal focused, the message line has shown it.
-    let is_focused = state.focus == TerminalFocus::Focused;
+    let is_focused = cx.state.focus == TerminalFocus::Focused;
     if settings.uses(NotifyChannel::Bell) {
-        effects.push(Effect::Terminal(TerminalRequest::Bell));
+        cx.effects.push(Effect::Terminal(TerminalRequest::Bell));
     }
     if settings.uses(NotifyChannel::Terminal) && !is_focused {
-        effects.push(Effect::Terminal(TerminalRequest::Notify {
+        cx.effects.push(Effect::Terminal(TerminalRequest::Notify {
             title: title.clone(),
             body: body.clone(),
         }));
@@ -273,7 +274,7 @@ pub(super) fn flush_notifications(state: &mut State, now: Now, effects: &mut Vec
     if show_desktop || !settings.command.is_empty() {
         let message = if tasks.len() == 1 { &body } else { &title };
         let variables = command_variables(message, &tasks);
-        effects.push(Effect::Notify(Notification {
+        cx.effects.push(Effect::Notify(Notification {
             variables,
             command: settings.command.clone(),
             desktop: show_desktop.then_some((title, body)),
@@ -281,28 +282,24 @@ pub(super) fn flush_notifications(state: &mut State, now: Now, effects: &mut Vec
     }
 }
 
-pub(super) fn focus_changed(
-    state: &mut State,
-    focus: TerminalFocus,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
-    if state.focus == focus {
+pub(super) fn focus_changed(cx: &mut Context, focus: TerminalFocus) {
+    if cx.state.focus == focus {
         return;
     }
-    state.focus = focus;
+    cx.state.focus = focus;
     match focus {
         TerminalFocus::Unfocused => {
-            state.absence = Some(Absence::starting(now.wall));
-            save_last_seen(state, now, effects);
+            cx.state.absence = Some(Absence::starting(cx.now.wall));
+            save_last_seen(cx);
         }
         TerminalFocus::Focused => {
-            if state
+            if cx
+                .state
                 .absence
                 .as_mut()
-                .is_some_and(|absence| absence.end_at(now.wall))
+                .is_some_and(|absence| absence.end_at(cx.now.wall))
             {
-                show_absence_summary(state, now);
+                show_absence_summary(cx);
             }
         }
         TerminalFocus::Unknown => {}
@@ -311,32 +308,34 @@ pub(super) fn focus_changed(
 
 /// Shows what finished since the last visit, once session and list are loaded, and returns those
 /// tasks.
-pub(super) fn report_finished_while_away(state: &mut State, now: Now) -> Vec<TaskId> {
-    if state.loading != ListLoading::Done || state.absence.is_some() {
+pub(super) fn report_finished_while_away(cx: &mut Context) -> Vec<TaskId> {
+    if cx.state.loading != ListLoading::Done || cx.state.absence.is_some() {
         return Vec::new();
     }
-    let Some(last) = state.session.last_seen.take() else {
+    let Some(last) = cx.state.session.last_seen.take() else {
         return Vec::new();
     };
-    let absence = Absence::between(last, now.wall, &state.list);
+    let absence = Absence::between(last, cx.now.wall, &cx.state.list);
     let finished = absence.finished_tasks().cloned().collect();
-    state.absence = Some(absence);
-    show_absence_summary(state, now);
+    cx.state.absence = Some(absence);
+    show_absence_summary(cx);
     finished
 }
 
-fn show_absence_summary(state: &mut State, now: Now) {
-    let summary = state
-        .absence_summary(now)
+fn show_absence_summary(cx: &mut Context) {
+    let summary = cx
+        .state
+        .absence_summary(cx.now)
         .filter(|summary| !summary.is_empty());
     if let Some(summary) = summary {
-        queue_event(state, Severity::Info, summary.sentence(), now);
+        queue_event(cx, Severity::Info, summary.sentence());
     }
 }
 
-pub(super) fn save_last_seen(state: &State, now: Now, effects: &mut Vec<Effect>) {
-    if state.settings.access == AccessMode::Full && state.loading == ListLoading::Done {
-        effects.push(Effect::Store(StoreRequest::SaveLastSeen(now.wall)));
+pub(super) fn save_last_seen(cx: &mut Context) {
+    if cx.state.settings.access == AccessMode::Full && cx.state.loading == ListLoading::Done {
+        let last_seen = StoreRequest::SaveLastSeen(cx.now.wall);
+        cx.effects.push(Effect::Store(last_seen));
     }
 }
 

@@ -1,58 +1,49 @@
 //! The mouse: a click does the same as a key, the wheel scrolls the area under the pointer.
 
-use super::{filter, keys, selection, sort};
-use crate::{
-    app::{
-        keymap::{Action, Key, KeyChord},
-        mouse::{HitTarget, MouseAction},
-        msg::Effect,
-        state::{MainScreen, Overlay, State},
-    },
-    domain::time::Now,
+use super::{context::Context, filter, keys, selection, sort};
+use crate::app::{
+    keymap::{Action, Key, KeyChord},
+    mouse::{HitTarget, MouseAction},
+    state::{MainScreen, Overlay, State},
 };
 
 /// Rows scrolled by one step of the wheel.
 const WHEEL_ROWS: isize = 3;
 
-pub(super) fn handle_mouse(
-    state: &mut State,
-    action: MouseAction,
-    target: HitTarget,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
-    state.is_untouched = false;
+pub(super) fn handle_mouse(cx: &mut Context, action: MouseAction, target: HitTarget) {
+    cx.state.is_untouched = false;
     match action {
-        MouseAction::Press => click(state, target, now, effects),
-        MouseAction::WheelDown => scroll(state, &target, WHEEL_ROWS),
-        MouseAction::WheelUp => scroll(state, &target, -WHEEL_ROWS),
+        MouseAction::Press => click(cx, target),
+        MouseAction::WheelDown => scroll(cx.state, &target, WHEEL_ROWS),
+        MouseAction::WheelUp => scroll(cx.state, &target, -WHEEL_ROWS),
     }
 }
 
-fn click(state: &mut State, target: HitTarget, now: Now, effects: &mut Vec<Effect>) {
+fn click(cx: &mut Context, target: HitTarget) {
     // A click outside the filter line accepts the filter.
-    if matches!(state.overlay, Some(Overlay::Filter(_))) && !matches!(target, HitTarget::Hint(_)) {
-        filter::accept_filter(state);
+    if matches!(cx.state.overlay, Some(Overlay::Filter(_))) && !matches!(target, HitTarget::Hint(_))
+    {
+        filter::accept_filter(cx.state);
     }
     match target {
         HitTarget::Nothing | HitTarget::List | HitTarget::Text => {}
-        HitTarget::OutsideDialog => act(state, Action::Back, now, effects),
-        HitTarget::Task(id) if state.is_selected(&id) => act(state, Action::Detail, now, effects),
-        HitTarget::Task(id) => selection::select(state, &id),
-        HitTarget::Tab(tab) => selection::show_tab(state, tab, now),
-        HitTarget::ColumnHead(column) => sort::sort_by(state, column, now),
-        HitTarget::Page(page) => keys::show_page(state, page, now),
-        HitTarget::Hint(action) => act(state, action, now, effects),
-        HitTarget::DialogLine(at) => choose_line(state, at, now, effects),
+        HitTarget::OutsideDialog => act(cx, Action::Back),
+        HitTarget::Task(id) if cx.state.is_selected(&id) => act(cx, Action::Detail),
+        HitTarget::Task(id) => selection::select(cx.state, &id),
+        HitTarget::Tab(tab) => selection::show_tab(cx, tab),
+        HitTarget::ColumnHead(column) => sort::sort_by(cx, column),
+        HitTarget::Page(page) => keys::show_page(cx, page),
+        HitTarget::Hint(action) => act(cx, action),
+        HitTarget::DialogLine(at) => choose_line(cx, at),
     }
 }
 
 /// Moves the dialog's cursor to a line and accepts it, as the keys would.
-fn choose_line(state: &mut State, at: usize, now: Now, effects: &mut Vec<Effect>) {
-    match &mut state.overlay {
+fn choose_line(cx: &mut Context, at: usize) {
+    match &mut cx.state.overlay {
         Some(Overlay::Menu(menu)) => {
             menu.go_to(at);
-            act(state, Action::Accept, now, effects);
+            act(cx, Action::Accept);
         }
         Some(Overlay::Add(dialog)) => {
             dialog.go_to(at);
@@ -77,9 +68,9 @@ fn scroll(state: &mut State, target: &HitTarget, by: isize) {
     }
 }
 
-fn act(state: &mut State, action: Action, now: Now, effects: &mut Vec<Effect>) {
-    let context = state.context();
+fn act(cx: &mut Context, action: Action) {
+    let context = cx.state.context();
     // Enter stands for the click: it is never inserted as text.
     let chord = KeyChord::plain(Key::Enter);
-    keys::act(state, action, chord, context, now, effects);
+    keys::act(cx, action, chord, context);
 }

@@ -1,5 +1,6 @@
 //! Polling: starting requests and applying their results.
 
+use super::context::Context;
 use std::time::Duration;
 
 use super::{
@@ -38,15 +39,16 @@ pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
 }
 
 /// Asks for the next poll that is due, those that the user requested first.
-pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    while next_start(state, now).is_some_and(|at| at <= now.mono) {
-        let requested = state.poll_queue.take_requested();
+pub(super) fn start_due(cx: &mut Context) {
+    while next_start(cx.state, cx.now).is_some_and(|at| at <= cx.now.mono) {
+        let requested = cx.state.poll_queue.take_requested();
         let is_manual = requested.is_some();
-        let next = requested.or_else(|| state.list.due(now.mono).next().cloned());
+        let next = requested.or_else(|| cx.state.list.due(cx.now.mono).next().cloned());
         let Some(task) = next else { return };
         let may_start =
             |watched: &WatchedTask| !matches!(watched.poll_state, PollState::InFlight { .. });
-        let Some(family) = state
+        let Some(family) = cx
+            .state
             .list
             .get(&task)
             .filter(|watched| may_start(watched))
@@ -54,14 +56,14 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
         else {
             continue;
         };
-        let (attempt, trigger) = state.poll_queue.ask(is_manual);
-        state.list.update(&task, |watched| {
+        let (attempt, trigger) = cx.state.poll_queue.ask(is_manual);
+        cx.state.list.update(&task, |watched| {
             watched.poll_state = PollState::InFlight {
                 attempt,
-                since: now.mono,
+                since: cx.now.mono,
             };
         });
-        effects.push(Effect::Poll {
+        cx.effects.push(Effect::Poll {
             task,
             family,
             attempt,
@@ -71,76 +73,74 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
 }
 
 /// Ends polls that got no result by the deadline.
-pub(super) fn expire_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+pub(super) fn expire_lost(cx: &mut Context) {
     loop {
-        let lost = state
+        let lost = cx
+            .state
             .list
             .in_flight()
             .next()
-            .filter(|(since, _)| since.after(LOST_AFTER) <= now.mono);
+            .filter(|(since, _)| since.after(LOST_AFTER) <= cx.now.mono);
         let Some(id) = lost.map(|(_, id)| id.clone()) else {
             return;
         };
         let Some(PollState::InFlight { attempt, .. }) =
-            state.list.get(&id).map(|watched| watched.poll_state)
+            cx.state.list.get(&id).map(|watched| watched.poll_state)
         else {
             return;
         };
         let result = (Err(PollError::AnswerLost), ResponseNotes::default());
-        poll_finished(state, &id, attempt, result, now, effects);
+        poll_finished(cx, &id, attempt, result);
     }
 }
 
 /// Applies a poll result. An outdated one, or one for a removed task, counts for the account only.
 pub(super) fn poll_finished(
-    state: &mut State,
+    cx: &mut Context,
     task: &TaskId,
     attempt: PollAttempt,
     (answer, notes): (PollResult, ResponseNotes),
-    now: Now,
-    effects: &mut Vec<Effect>,
 ) {
-    state.poll_queue.end_asking(attempt);
-    let since = start_of(state, task, attempt);
-    compare_clocks(state, &notes, since, now);
+    cx.state.poll_queue.end_asking(attempt);
+    let since = start_of(cx.state, task, attempt);
+    compare_clocks(cx, &notes, since);
     let backoff = notes.backoff.clone();
-    record_anomalies(state, task, &answer, notes, since, now);
-    state.poll_queue.end_deferral();
+    record_anomalies(cx, task, &answer, notes, since);
+    cx.state.poll_queue.end_deferral();
     let error = answer.as_ref().err();
     let is_account_wide = error.is_some_and(|error| error.scope() == ErrorScope::Account);
     if since.is_some() && is_account_wide {
-        reschedule(state, task, now.mono);
-        state.poll_queue.record_rejection(task, now.mono);
+        reschedule(cx.state, task, cx.now.mono);
+        cx.state.poll_queue.record_rejection(task, cx.now.mono);
     }
     if backoff.is_some() || error.is_none_or(PollError::is_answer) {
-        backoff::update_backoff(state, backoff, now);
+        backoff::update_backoff(cx, backoff);
     }
     if since.is_some() && !is_account_wide {
-        apply_answer(state, task, answer, now, effects);
+        apply_answer(cx, task, answer);
     }
 }
 
 /// Compares the server's clock with ours.
-fn compare_clocks(state: &mut State, notes: &ResponseNotes, sent_at: Option<Mono>, now: Now) {
+fn compare_clocks(cx: &mut Context, notes: &ResponseNotes, sent_at: Option<Mono>) {
     let (Some(date), Some(sent_at)) = (notes.date, sent_at) else {
         return;
     };
-    let sent_at = time::saturating_sub(now.wall, now.mono.since(sent_at));
-    let gap = response_notes::clock_gap(date, sent_at, now.wall);
-    state.diagnostics.add_clock_sample(gap);
+    let sent_at = time::saturating_sub(cx.now.wall, cx.now.mono.since(sent_at));
+    let gap = response_notes::clock_gap(date, sent_at, cx.now.wall);
+    cx.state.diagnostics.add_clock_sample(gap);
 }
 
 /// Counts a response that is unusual by itself, or contradicts an earlier one.
 fn record_anomalies(
-    state: &mut State,
+    cx: &mut Context,
     task: &TaskId,
     answer: &PollResult,
     mut notes: ResponseNotes,
     in_flight_since: Option<Mono>,
-    now: Now,
 ) {
     notes.add_from_result(answer);
-    let watched = in_flight_since.and_then(|_| state.list.get(task));
+    let watched = in_flight_since.and_then(|_| cx.state.list.get(task));
     if watched.is_some_and(|watched| watched.is_contradicted_by(answer)) {
         notes.add(Anomaly::Contradiction);
         // Taken alone the answer is fine, so no excerpt of it was kept.
@@ -148,7 +148,9 @@ fn record_anomalies(
             notes.keep_excerpt(&answer.raw);
         }
     }
-    state.diagnostics.record(task, notes, answer, now.wall);
+    cx.state
+        .diagnostics
+        .record(task, notes, answer, cx.now.wall);
 }
 
 /// Returns when an attempt started; `None` if it is outdated or its task was removed.
@@ -176,53 +178,53 @@ fn reschedule(state: &mut State, task: &TaskId, at: Mono) {
 
 /// Handles a denied poll: it counts neither as a check nor as an error, and is only scheduled
 /// again.
-pub(super) fn poll_denied(
-    state: &mut State,
-    task: &TaskId,
-    attempt: PollAttempt,
-    denied: Denied,
-    now: Now,
-) {
-    let is_manual = state.poll_queue.end_asking(attempt);
-    if start_of(state, task, attempt).is_none() {
+pub(super) fn poll_denied(cx: &mut Context, task: &TaskId, attempt: PollAttempt, denied: Denied) {
+    let is_manual = cx.state.poll_queue.end_asking(attempt);
+    if start_of(cx.state, task, attempt).is_none() {
         return;
     }
     let wait = denied.wait.min(MAX_WAIT);
     match denied.reason {
         reason @ (DenyReason::JustChecked | DenyReason::TaskBusy) => {
-            let at = now.mono.after(wait).max(interval_end(state, task, now));
-            reschedule(state, task, at);
+            let at = cx
+                .now
+                .mono
+                .after(wait)
+                .max(interval_end(cx.state, task, cx.now));
+            reschedule(cx.state, task, at);
             if is_manual {
-                explain_denial(state, &reason, wait, now);
+                explain_denial(cx, &reason, wait);
             }
         }
         DenyReason::InFlightLimit | DenyReason::RateLimit => {
-            state.poll_queue.defer(&denied, now.mono);
+            cx.state.poll_queue.defer(&denied, cx.now.mono);
             // It was first in the queue, and stays first.
-            reschedule(state, task, Mono::default());
+            reschedule(cx.state, task, Mono::default());
             if is_manual {
-                state.poll_queue.requeue_first(task.clone());
+                cx.state.poll_queue.requeue_first(task.clone());
             }
         }
         DenyReason::AccountBackoff(error) => {
-            reschedule(state, task, now.mono);
+            reschedule(cx.state, task, cx.now.mono);
             let is_external = !error.is_local();
             let backoff = Backoff { error, wait };
-            state.poll_queue.set_backoff(backoff, is_external, now.mono);
+            cx.state
+                .poll_queue
+                .set_backoff(backoff, is_external, cx.now.mono);
         }
     }
 }
 
 /// Explains why a requested refresh was denied: this instance or another one has just polled the
 /// task.
-fn explain_denial(state: &mut State, reason: &DenyReason, wait: Duration, now: Now) {
+fn explain_denial(cx: &mut Context, reason: &DenyReason, wait: Duration) {
     let wait = wait.as_secs_f64().ceil();
-    let text = match state.poll_queue.backoff() {
+    let text = match cx.state.poll_queue.backoff() {
         _ if *reason == DenyReason::TaskBusy => message_line::REFRESHED_BY_OTHER.to_owned(),
-        Some(backoff) => message_line::refresh_blocked(&backoff.message(now.mono), wait),
+        Some(backoff) => message_line::refresh_blocked(&backoff.message(cx.now.mono), wait),
         None => message_line::just_refreshed(wait),
     };
-    reply(state, Severity::Info, text, now);
+    reply(cx, Severity::Info, text);
 }
 
 /// Returns the end of the task's interval since its last check: by then the result of the other
@@ -243,18 +245,12 @@ fn interval_end(state: &State, task: &TaskId, now: Now) -> Mono {
 }
 
 /// Merges a result into the task, schedules the next poll and writes the result.
-fn apply_answer(
-    state: &mut State,
-    task: &TaskId,
-    answer: PollResult,
-    now: Now,
-    effects: &mut Vec<Effect>,
-) {
-    let is_ok = answer.is_ok();
+fn apply_answer(cx: &mut Context, task: &TaskId, answer: PollResult) {
+    let (now, is_ok) = (cx.now, answer.is_ok());
     let change = ListChange::from_result(task.clone(), answer, now.wall);
-    let late_after = state.estimate().late;
-    let (intervals, jitter) = (state.poll_queue.intervals, state.poll_queue.jitter);
-    let is_changed = selection::with_stable_selection(state, now, |rows| {
+    let late_after = cx.state.estimate().late;
+    let (intervals, jitter) = (cx.state.poll_queue.intervals, cx.state.poll_queue.jitter);
+    let is_changed = selection::with_stable_selection(cx, |rows| {
         rows.update(task, |watched| {
             let old_state = watched.task.state().clone();
             change.apply_to(watched);
@@ -265,11 +261,11 @@ fn apply_answer(
         })
     });
     if is_changed == Some(true) {
-        report_finished(state, task, now);
-        download::auto_save(state, task, now, effects);
+        report_finished(cx, task);
+        download::auto_save(cx, task);
     }
     if is_ok {
-        state.answered_tasks.insert(task.clone());
+        cx.state.answered_tasks.insert(task.clone());
     }
-    writes::write(state, vec![change], effects);
+    writes::write(cx, vec![change]);
 }

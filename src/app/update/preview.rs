@@ -1,5 +1,6 @@
 //! Previews of the selected task: requested one at a time, and only while visible.
 
+use super::context::Context;
 use crate::{
     app::{
         msg::Effect,
@@ -38,18 +39,18 @@ pub(super) fn clear_failure(state: &mut State) {
 
 /// Requests the preview that is wanted now. While another one is being rendered, requests none, but
 /// stops that one if it is no longer visible.
-pub(super) fn request_preview(state: &mut State, effects: &mut Vec<Effect>) {
-    if state.overlay.is_some() {
+pub(super) fn request_preview(cx: &mut Context) {
+    if cx.state.overlay.is_some() {
         return;
     }
-    let request = state.preview_request();
-    if let Some(last) = &mut state.previews.current {
+    let request = cx.state.preview_request();
+    if let Some(last) = &mut cx.state.previews.current {
         match last.stage {
             PreviewStage::Rendering => {
                 let is_wanted = |request: &PreviewRequest| request.has_same_videos(&last.request);
                 if !request.as_ref().is_some_and(is_wanted) {
                     last.stage = PreviewStage::Stopping;
-                    effects.push(Effect::StopPreview(last.request.id));
+                    cx.effects.push(Effect::StopPreview(last.request.id));
                 }
                 return;
             }
@@ -61,13 +62,13 @@ pub(super) fn request_preview(state: &mut State, effects: &mut Vec<Effect>) {
         return;
     };
     let is_known = |preview: &TaskPreview| preview.request.is_equivalent(&request);
-    if state.previews.current.as_ref().is_some_and(is_known) {
+    if cx.state.previews.current.as_ref().is_some_and(is_known) {
         return;
     }
-    state.previews.last_id = request.id;
-    state.previews.current = Some(TaskPreview {
+    cx.state.previews.last_id = request.id;
+    cx.state.previews.current = Some(TaskPreview {
         request: request.clone(),
         stage: PreviewStage::Rendering,
     });
-    effects.push(Effect::RenderPreview(Box::new(request)));
+    cx.effects.push(Effect::RenderPreview(Box::new(request)));
 }

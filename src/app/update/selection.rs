@@ -1,6 +1,7 @@
 //! The selection and the visible rows. Selection and first visible row are kept by task id, so
 //! changes of the list do not move them.
 
+use super::context::Context;
 use crate::{
     app::{
         msg::Effect,
@@ -57,32 +58,32 @@ pub(super) fn page(state: &State) -> isize {
 
 /// Changes tab, filter or sort order. The selection stays if its task is still shown, else moves to
 /// the first row.
-pub(super) fn set_view(state: &mut State, list_view: ListView, now: Now) {
-    let first = state.shown().get(state.top).cloned();
-    state.rows.set_view(list_view, &state.list, now);
-    if state.position().is_none() {
-        state.top = 0;
-        return go_to(state, 0);
+pub(super) fn set_view(cx: &mut Context, list_view: ListView) {
+    let first = cx.state.shown().get(cx.state.top).cloned();
+    cx.state.rows.set_view(list_view, &cx.state.list, cx.now);
+    if cx.state.position().is_none() {
+        cx.state.top = 0;
+        return go_to(cx.state, 0);
     }
-    if let Some(at) = first.and_then(|id| state.rows.position(&id, &state.list)) {
-        state.top = at;
+    if let Some(at) = first.and_then(|id| cx.state.rows.position(&id, &cx.state.list)) {
+        cx.state.top = at;
     }
-    keep_visible(state);
+    keep_visible(cx.state);
 }
 
-pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
+pub(super) fn show_tab(cx: &mut Context, tab: Tab) {
     let view = ListView {
         tab,
-        ..state.list_view().clone()
+        ..cx.state.list_view().clone()
     };
-    set_view(state, view, now);
+    set_view(cx, view);
 }
 
 /// Rebuilds the rows when time alone changed them: links that expire, and filters by age.
-pub(super) fn update_for_time(state: &mut State, now: Now) {
-    state.list.advance_to(now);
-    if state.rows.is_outdated(&state.list, now) {
-        with_stable_selection(state, now, |rows| {
+pub(super) fn update_for_time(cx: &mut Context) {
+    cx.state.list.advance_to(cx.now);
+    if cx.state.rows.is_outdated(&cx.state.list, cx.now) {
+        with_stable_selection(cx, |rows| {
             rows.rebuild();
         });
     }
@@ -111,34 +112,33 @@ pub(super) fn keep_visible(state: &mut State) {
 /// If the selected task leaves the view, the row that takes its place is selected; but not in
 /// full-screen details, where the keys would silently apply to another task.
 pub(super) fn with_stable_selection<R>(
-    state: &mut State,
-    now: Now,
+    cx: &mut Context,
     change: impl FnOnce(&mut RowEditor<'_>) -> R,
 ) -> R {
-    let first = state.shown().get(state.top).cloned();
-    let selected_at = state.position();
+    let first = cx.state.shown().get(cx.state.top).cloned();
+    let selected_at = cx.state.position();
     let result = change(&mut RowEditor {
-        state: &mut *state,
-        now,
+        state: &mut *cx.state,
+        now: cx.now,
     });
     // Until the first key press nothing was selected by the user, and the loading list starts at
     // its top.
-    if state.is_untouched {
-        state.top = 0;
-        state.selected = state.shown().first().cloned();
-    } else if let Some(at) = first.and_then(|id| state.rows.position(&id, &state.list)) {
-        state.top = at;
+    if cx.state.is_untouched {
+        cx.state.top = 0;
+        cx.state.selected = cx.state.shown().first().cloned();
+    } else if let Some(at) = first.and_then(|id| cx.state.rows.position(&id, &cx.state.list)) {
+        cx.state.top = at;
     }
-    if state.position().is_none() {
-        state.vacated_row = selected_at.or(state.vacated_row);
-        if state.selected().is_none() {
-            state.screen = MainScreen::List;
+    if cx.state.position().is_none() {
+        cx.state.vacated_row = selected_at.or(cx.state.vacated_row);
+        if cx.state.selected().is_none() {
+            cx.state.screen = MainScreen::List;
         }
-        if state.screen == MainScreen::List {
-            leave_detail(state);
+        if cx.state.screen == MainScreen::List {
+            leave_detail(cx.state);
         }
     }
-    keep_visible(state);
+    keep_visible(cx.state);
     result
 }
 
@@ -253,40 +253,46 @@ impl RowEditor<'_> {
 }
 
 /// Reads the journal of the selected task once the previous read has completed.
-pub(super) fn read_journal(state: &mut State, effects: &mut Vec<Effect>) {
-    let Some(selected) = &state.selected else {
+pub(super) fn read_journal(cx: &mut Context) {
+    let Some(selected) = &cx.state.selected else {
         return;
     };
-    let is_known = state.journal.as_ref().is_some_and(|(id, _)| id == selected);
-    if is_known || state.journal_requested.is_some() {
+    let is_known = cx
+        .state
+        .journal
+        .as_ref()
+        .is_some_and(|(id, _)| id == selected);
+    if is_known || cx.state.journal_requested.is_some() {
         return;
     }
-    state.journal_requested = Some(selected.clone());
-    effects.push(Effect::Store(StoreRequest::ReadJournal(selected.clone())));
+    cx.state.journal_requested = Some(selected.clone());
+    cx.effects
+        .push(Effect::Store(StoreRequest::ReadJournal(selected.clone())));
 }
 
 /// Reads the raw response of the selected task while its page is shown, once the previous read has
 /// completed.
-pub(super) fn read_raw_response(state: &mut State, effects: &mut Vec<Effect>) {
+pub(super) fn read_raw_response(cx: &mut Context) {
     let is_shown = matches!(
-        state.screen,
+        cx.state.screen,
         MainScreen::Detail {
             page: DetailPage::Json,
             ..
         }
     );
-    let Some(selected) = state.selected.as_ref().filter(|_| is_shown) else {
+    let Some(selected) = cx.state.selected.as_ref().filter(|_| is_shown) else {
         return;
     };
-    let is_known = state
+    let is_known = cx
+        .state
         .raw
         .as_ref()
         .is_some_and(|raw| raw.task == *selected && !raw.is_outdated);
-    if is_known || state.raw_requested.is_some() {
+    if is_known || cx.state.raw_requested.is_some() {
         return;
     }
-    state.raw_requested = Some(selected.clone());
-    effects.push(Effect::Store(StoreRequest::ReadRawResponse(
+    cx.state.raw_requested = Some(selected.clone());
+    cx.effects.push(Effect::Store(StoreRequest::ReadRawResponse(
         selected.clone(),
     )));
 }

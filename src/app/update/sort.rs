@@ -1,15 +1,12 @@
 //! The sort menu, and changes of the sort order.
 
-use super::{messages::reply, selection};
+use super::{context::Context, messages::reply, selection};
 use crate::{
     app::{
         keymap::KeyContext,
         state::{Menu, MenuChoice, MenuItem, Overlay, Severity, State},
     },
-    domain::{
-        query::{ListView, SortColumn, SortOrder},
-        time::Now,
-    },
+    domain::query::{ListView, SortColumn, SortOrder},
     messages::message_line,
 };
 
@@ -51,39 +48,39 @@ const fn column_description(column: SortColumn) -> &'static str {
 }
 
 /// Sorts by the chosen column and closes the menu; the current column keeps its direction.
-pub(super) fn accept(state: &mut State, column: SortColumn, now: Now) {
-    state.overlay = None;
-    let order = state.list_view().order.offered(column);
-    set_sort_order(state, order, now);
+pub(super) fn accept(cx: &mut Context, column: SortColumn) {
+    cx.state.overlay = None;
+    let order = cx.state.list_view().order.offered(column);
+    set_sort_order(cx, order);
 }
 
 /// Sorts by a column; the current column is reversed.
-pub(super) fn sort_by(state: &mut State, sort: SortColumn, now: Now) {
-    let order = state.list_view().order;
+pub(super) fn sort_by(cx: &mut Context, sort: SortColumn) {
+    let order = cx.state.list_view().order;
     let order = if order.column == sort {
         order.flipped()
     } else {
         SortOrder::new(sort)
     };
-    set_sort_order(state, order, now);
+    set_sort_order(cx, order);
 }
 
-pub(super) fn reverse_sort(state: &mut State, now: Now) {
-    let order = state.list_view().order.flipped();
-    set_sort_order(state, order, now);
-    if let Some(Overlay::Menu(menu)) = &mut state.overlay
+pub(super) fn reverse_sort(cx: &mut Context) {
+    let order = cx.state.list_view().order.flipped();
+    set_sort_order(cx, order);
+    if let Some(Overlay::Menu(menu)) = &mut cx.state.overlay
         && menu.context == KeyContext::Sort
     {
         **menu = sort_menu(order, menu.cursor);
     }
 }
 
-fn set_sort_order(state: &mut State, order: SortOrder, now: Now) {
+fn set_sort_order(cx: &mut Context, order: SortOrder) {
     let view = ListView {
         order,
-        ..state.list_view().clone()
+        ..cx.state.list_view().clone()
     };
-    selection::set_view(state, view, now);
+    selection::set_view(cx, view);
     let text = message_line::sorted(order.name());
-    reply(state, Severity::Info, text, now);
+    reply(cx, Severity::Info, text);
 }

@@ -1,5 +1,6 @@
 //! The list on disk: results of reads and writes, and changes by other instances.
 
+use super::context::Context;
 use std::{sync::Arc, time::Duration};
 
 use super::{
@@ -38,56 +39,56 @@ const ADDER_HEAD_START: Duration = Duration::from_secs(2);
 
 /// Applies the list's answer to a request.
 pub(super) fn store_answered(
-    state: &mut State,
+    cx: &mut Context,
     request: StoreRequest,
     result: Result<StoreReply, StoreError>,
-    now: Now,
-    effects: &mut Vec<Effect>,
 ) {
     match (request, result) {
         (_, Ok(StoreReply::Session(session))) => {
-            let finished = filter::session_loaded(state, session, now);
-            download::auto_save_external(state, &finished, now, effects);
+            let finished = filter::session_loaded(cx, session);
+            download::auto_save_external(cx, &finished);
         }
         (_, Ok(StoreReply::List(all))) => {
-            state.loading = ListLoading::Done;
-            selection::with_stable_selection(state, now, |rows| rows.replace(all));
-            let finished = messages::report_finished_while_away(state, now);
-            download::auto_save_external(state, &finished, now, effects);
-            download::check_interrupted(state, effects);
+            cx.state.loading = ListLoading::Done;
+            selection::with_stable_selection(cx, |rows| rows.replace(all));
+            let finished = messages::report_finished_while_away(cx);
+            download::auto_save_external(cx, &finished);
+            download::check_interrupted(cx);
         }
-        (StoreRequest::LoadList, Err(error)) => load_failed(state, error, now),
+        (StoreRequest::LoadList, Err(error)) => load_failed(cx, error),
         (_, Ok(StoreReply::ExternalChanges(changes))) => {
-            let finished = apply_external(state, changes, now);
-            download::auto_save_external(state, &finished, now, effects);
+            let finished = apply_external(cx, changes);
+            download::auto_save_external(cx, &finished);
         }
-        (StoreRequest::ReadExternalChanges, Err(error)) if state.loading == ListLoading::Done => {
-            record_failure(state, error, now);
+        (StoreRequest::ReadExternalChanges, Err(error))
+            if cx.state.loading == ListLoading::Done =>
+        {
+            record_failure(cx, error);
         }
         (StoreRequest::Write(changes), Ok(StoreReply::Written(results))) => {
-            let finished = changes_written(state, &changes, results, now);
-            download::auto_save_external(state, &finished, now, effects);
+            let finished = changes_written(cx, &changes, results);
+            download::auto_save_external(cx, &finished);
         }
-        (StoreRequest::Write(changes), Err(error)) => requeue_failed(state, changes, error, now),
+        (StoreRequest::Write(changes), Err(error)) => requeue_failed(cx, changes, error),
         (StoreRequest::ReadJournal(task), result) => {
-            state.journal_requested = None;
+            cx.state.journal_requested = None;
             let lines = match result {
                 Ok(StoreReply::Journal(lines)) => lines,
                 _ => Vec::new(),
             };
-            state.journal = Some((task, lines));
+            cx.state.journal = Some((task, lines));
         }
         (StoreRequest::ReadRawResponse(task), Ok(StoreReply::RawResponse(response))) => {
-            raw_response_read(state, task, Ok(response));
+            raw_response_read(cx.state, task, Ok(response));
         }
         (StoreRequest::ReadRawResponse(task), Err(error)) => {
-            raw_response_read(state, task, Err(error));
+            raw_response_read(cx.state, task, Err(error));
         }
         // Pending changes are written at once.
-        (StoreRequest::RestoreListFile, Ok(_)) => state.write_queue.retry_at = Some(now.mono),
+        (StoreRequest::RestoreListFile, Ok(_)) => cx.state.write_queue.retry_at = Some(cx.now.mono),
         (StoreRequest::RestoreListFile, Err(error)) => {
             let text = message_line::list_file_not_restored(&error);
-            reply(state, Severity::Error, text, now);
+            reply(cx, Severity::Error, text);
         }
         // A session that cannot be loaded or saved is not an error: reading the list reports what
         // is wrong with the file.
@@ -108,7 +109,7 @@ fn raw_response_read(
     });
 }
 
-fn load_failed(state: &mut State, error: StoreError, now: Now) {
+fn load_failed(cx: &mut Context, error: StoreError) {
     // These errors may pass: another program releases the file, space is freed or access is given.
     let may_pass = matches!(
         error,
@@ -119,32 +120,28 @@ fn load_failed(state: &mut State, error: StoreError, now: Now) {
             | StoreError::Unreadable(_)
             | StoreError::Disk(_)
     );
-    state.reload_at = may_pass.then(|| now.mono.after(RETRY_DELAY));
-    state.loading = ListLoading::Failed(error);
+    cx.state.reload_at = may_pass.then(|| cx.now.mono.after(RETRY_DELAY));
+    cx.state.loading = ListLoading::Failed(error);
 }
 
 /// Applies changes by another instance; returns the tasks that they finished. Its poll results
 /// count like our own, so the tasks are not polled again at once.
-pub(super) fn apply_external(
-    state: &mut State,
-    changes: Vec<ExternalChange>,
-    now: Now,
-) -> Vec<TaskId> {
+pub(super) fn apply_external(cx: &mut Context, changes: Vec<ExternalChange>) -> Vec<TaskId> {
     let mut finished = Vec::new();
-    if state.loading != ListLoading::Done {
+    if cx.state.loading != ListLoading::Done {
         return finished;
     }
-    if is_file_missing(state) {
+    if is_file_missing(cx.state) {
         // The file exists again.
-        state.write_queue.retry_at = Some(now.mono);
+        cx.state.write_queue.retry_at = Some(cx.now.mono);
     }
     for change in changes {
         match change {
             ExternalChange::Removed(id) => {
-                selection::with_stable_selection(state, now, |rows| rows.remove(&id));
+                selection::with_stable_selection(cx, |rows| rows.remove(&id));
             }
             ExternalChange::Changed(watched) => {
-                finished.extend(adopt_external(state, *watched, now));
+                finished.extend(adopt_external(cx, *watched));
             }
         }
     }
@@ -152,36 +149,39 @@ pub(super) fn apply_external(
 }
 
 /// Applies one task as another instance wrote it; returns its id if that finished it.
-fn adopt_external(state: &mut State, task: WatchedTask, now: Now) -> Option<TaskId> {
+fn adopt_external(cx: &mut Context, task: WatchedTask) -> Option<TaskId> {
     let id = task.id().clone();
-    let before = state.list.get(&id);
+    let before = cx.state.list.get(&id);
     let was_saving = before.is_some_and(|before| before.saved_results.pending_folder.is_some());
     if task.saved_results.pending_folder.is_some() && !was_saving {
-        state.downloads.held_by_others.insert(id.clone(), now.mono);
+        cx.state
+            .downloads
+            .held_by_others
+            .insert(id.clone(), cx.now.mono);
     }
-    selection::invalidate_journal(state, &id);
-    adopt_row(state, task, now)
+    selection::invalidate_journal(cx.state, &id);
+    adopt_row(cx, task)
 }
 
 /// Shows a task as it is on disk; returns its id if another instance has finished it.
-fn adopt_row(state: &mut State, row: WatchedTask, now: Now) -> Option<TaskId> {
+fn adopt_row(cx: &mut Context, row: WatchedTask) -> Option<TaskId> {
     let id = row.id().clone();
-    let before = state.list.get(&id);
+    let before = cx.state.list.get(&id);
     let was_final = before.is_none_or(|before| before.task.state().is_final());
-    let task = merge_row(state, row, now);
+    let task = merge_row(cx.state, row, cx.now);
     let is_final = task.task.state().is_final();
     let is_answered = before.is_some_and(|before| {
         task.poll_history.last_error.is_none()
             && task.poll_history.checks > before.poll_history.checks
     });
     if is_answered {
-        backoff::lift_after_external_success(state, now);
+        backoff::lift_after_external_success(cx);
     }
-    selection::with_stable_selection(state, now, |rows| rows.insert(task));
+    selection::with_stable_selection(cx, |rows| rows.insert(task));
     if !is_final || was_final {
         return None;
     }
-    report_finished(state, &id, now);
+    report_finished(cx, &id);
     Some(id)
 }
 
@@ -244,46 +244,50 @@ fn merge_row(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask {
 }
 
 /// Retries a failed write or read when its time has come.
-pub(super) fn retry_writes(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if state.write_queue.retry_at.is_some_and(|at| at <= now.mono) {
-        state.write_queue.retry_at = None;
-        writes::write_queued(state, effects);
+pub(super) fn retry_writes(cx: &mut Context) {
+    if cx
+        .state
+        .write_queue
+        .retry_at
+        .is_some_and(|at| at <= cx.now.mono)
+    {
+        cx.state.write_queue.retry_at = None;
+        writes::write_queued(cx);
     }
-    if state.reload_at.take_if(|at| *at <= now.mono).is_some() {
-        if !state.session.is_loaded {
-            effects.push(Effect::Store(StoreRequest::LoadSession));
+    if cx
+        .state
+        .reload_at
+        .take_if(|at| *at <= cx.now.mono)
+        .is_some()
+    {
+        if !cx.state.session.is_loaded {
+            cx.effects.push(Effect::Store(StoreRequest::LoadSession));
         }
-        effects.push(Effect::Store(StoreRequest::LoadList));
+        cx.effects.push(Effect::Store(StoreRequest::LoadList));
     }
 }
 
 /// Shows what was written; returns the tasks that other instances have finished meanwhile.
 fn changes_written(
-    state: &mut State,
+    cx: &mut Context,
     changes: &[ListChange],
     results: Vec<ChangeResult>,
-    now: Now,
 ) -> Vec<TaskId> {
-    if state.write_queue.error.take().is_some() {
-        state.write_queue.retry_at = None;
+    if cx.state.write_queue.error.take().is_some() {
+        cx.state.write_queue.retry_at = None;
         let text = message_line::LIST_SAVED_AGAIN;
-        reply(state, Severity::Success, text, now);
+        reply(cx, Severity::Success, text);
     }
-    state.write_queue.write_finished(now.mono);
-    report_results(state, changes, results, now)
+    cx.state.write_queue.write_finished(cx.now.mono);
+    report_results(cx, changes, results)
 }
 
 /// Queues poll results for another write. Changes that the user made are rejected with the reason
 /// instead.
-fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError, now: Now) {
+fn requeue_failed(cx: &mut Context, changes: Vec<ListChange>, error: StoreError) {
     let rejected = changes.iter().filter(|change| change.needs_ack()).count();
     if rejected > 0 {
-        reply(
-            state,
-            Severity::Error,
-            message_line::nothing_changed(&error),
-            now,
-        );
+        reply(cx, Severity::Error, message_line::nothing_changed(&error));
     }
     let (mut unadded, mut unlabelled, mut label) = (Vec::new(), Vec::new(), None);
     for change in &changes {
@@ -295,18 +299,18 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
             label = new.as_ref();
         }
     }
-    let finished = state.undo_stack.finish_write(&changes, false);
+    let finished = cx.state.undo_stack.finish_write(&changes, false);
     let undid_failed_write = finished == FinishedWrite::UndoOfFailedWrite;
     if undid_failed_write || finished == (FinishedWrite::Done { is_undone: true }) {
         // Already undone: nothing to reopen or to undo.
-    } else if !unadded.is_empty() && state.overlay.is_none() {
+    } else if !unadded.is_empty() && cx.state.overlay.is_none() {
         // The dialog is closed, and its ids may be stored nowhere else.
-        state.overlay = Some(Overlay::Add(Box::new(AddDialog::reopen(unadded, label))));
+        cx.state.overlay = Some(Overlay::Add(Box::new(AddDialog::reopen(unadded, label))));
     } else if let FinishedWrite::LabelsRestored(labels) = finished {
-        state.undo_stack.push(UndoStep::Labels(labels));
-    } else if !unlabelled.is_empty() && state.overlay.is_none() {
+        cx.state.undo_stack.push(UndoStep::Labels(labels));
+    } else if !unlabelled.is_empty() && cx.state.overlay.is_none() {
         let dialog = labels::label_dialog(unlabelled, label);
-        state.overlay = Some(Overlay::Line(Box::new(dialog)));
+        cx.state.overlay = Some(Overlay::Line(Box::new(dialog)));
     }
     let unrestored: Vec<_> = changes
         .iter()
@@ -314,47 +318,48 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
         .map(|change| change.task.clone())
         .collect();
     if !unrestored.is_empty() && !undid_failed_write {
-        state.undo_stack.push(UndoStep::Removal(unrestored));
+        cx.state.undo_stack.push(UndoStep::Removal(unrestored));
     }
-    let queue = &mut state.write_queue;
+    let queue = &mut cx.state.write_queue;
     queue.requeue(changes.into_iter().filter(|change| !change.needs_ack()));
     let is_gone = matches!(error, StoreError::Missing(_));
     if is_gone || queue.error.is_some() || !queue.changes.is_empty() {
         queue.retry_at = None;
-        record_failure(state, error, now);
+        record_failure(cx, error);
     }
-    state.write_queue.write_finished(now.mono);
+    cx.state.write_queue.write_finished(cx.now.mono);
 }
 
 /// Records that writes fail. A missing file is reported at once, since the rows on the screen are
 /// then the only copy.
-fn record_failure(state: &mut State, error: StoreError, now: Now) {
+fn record_failure(cx: &mut Context, error: StoreError) {
     if let StoreError::Missing(path) = &error
-        && state.write_queue.error.as_ref() != Some(&error)
+        && cx.state.write_queue.error.as_ref() != Some(&error)
     {
-        let hint = match state.settings.access {
+        let hint = match cx.state.settings.access {
             AccessMode::Full => {
                 let hint = message_line::RESTORE_LIST_FILE_HINT;
-                key_hint(state, Action::RestoreListFile, hint)
+                key_hint(cx.state, Action::RestoreListFile, hint)
             }
             AccessMode::ReadOnly => String::new(),
         };
         let text = message_line::list_file_missing(&path.display()) + &hint;
-        reply(state, Severity::Error, text, now);
+        reply(cx, Severity::Error, text);
     }
-    state.write_queue.error = Some(error);
-    state
+    cx.state.write_queue.error = Some(error);
+    cx.state
         .write_queue
         .retry_at
-        .get_or_insert(now.mono.after(RETRY_DELAY));
+        .get_or_insert(cx.now.mono.after(RETRY_DELAY));
 }
 
 /// Writes the list file again if it is missing.
-pub(super) fn restore_list_file(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if is_file_missing(state) {
-        effects.push(Effect::Store(StoreRequest::RestoreListFile));
+pub(super) fn restore_list_file(cx: &mut Context) {
+    if is_file_missing(cx.state) {
+        cx.effects
+            .push(Effect::Store(StoreRequest::RestoreListFile));
     } else {
-        reply(state, Severity::Info, message_line::LIST_FILE_EXISTS, now);
+        reply(cx, Severity::Info, message_line::LIST_FILE_EXISTS);
     }
 }
 
@@ -370,10 +375,9 @@ const fn is_file_missing(state: &State) -> bool {
 /// Applies the results of written changes and reports them in one sentence; returns the tasks that
 /// other instances have finished meanwhile.
 fn report_results(
-    state: &mut State,
+    cx: &mut Context,
     changes: &[ListChange],
     results: Vec<ChangeResult>,
-    now: Now,
 ) -> Vec<TaskId> {
     let (mut added, mut known, mut gone) = (Vec::new(), 0_usize, Vec::new());
     let (mut written, mut old_labels) = (Vec::new(), Labels::new());
@@ -381,8 +385,8 @@ fn report_results(
     for (change, result) in changes.iter().zip(results) {
         let id = &change.task;
         match (&change.kind, result) {
-            (_, ChangeResult::Added(watched)) => added.push(match state.list.get(id) {
-                Some(_) => merge_row(state, *watched, now),
+            (_, ChangeResult::Added(watched)) => added.push(match cx.state.list.get(id) {
+                Some(_) => merge_row(cx.state, *watched, cx.now),
                 None => *watched,
             }),
             (ChangeKind::Remove, ChangeResult::Removed | ChangeResult::NotWatched) => gone.push(id),
@@ -391,32 +395,32 @@ fn report_results(
                 if matches!(kind, ChangeKind::Label(_) | ChangeKind::SetNotify(_)) {
                     written.push(change);
                 }
-                let before = state.list.get(id).map(|before| before.label.clone());
+                let before = cx.state.list.get(id).map(|before| before.label.clone());
                 let Some(before) = before else { continue };
                 if matches!(kind, ChangeKind::Label(_)) && before != watched.label {
                     old_labels.push((id.clone(), before));
                 }
-                finished_elsewhere.extend(adopt_row(state, *watched, now));
-                selection::extend_journal(state, change, journal);
+                finished_elsewhere.extend(adopt_row(cx, *watched));
+                selection::extend_journal(cx.state, change, journal);
             }
             (ChangeKind::Checked(_), ChangeResult::NotWatched) => {
-                selection::with_stable_selection(state, now, |rows| rows.remove(id));
+                selection::with_stable_selection(cx, |rows| rows.remove(id));
             }
             _ => {}
         }
     }
-    let finished = state.undo_stack.finish_write(changes, true);
+    let finished = cx.state.undo_stack.finish_write(changes, true);
     let is_undone = finished == FinishedWrite::Done { is_undone: true };
     let undid_failed_write = finished == FinishedWrite::UndoOfFailedWrite;
     match finished {
         FinishedWrite::UndoOfFailedWrite | FinishedWrite::Done { is_undone: true } => {}
-        FinishedWrite::LabelsRestored(_) => labels::labels_restored(state, &written, now),
+        FinishedWrite::LabelsRestored(_) => labels::labels_restored(cx, &written),
         FinishedWrite::Done { is_undone: false } => {
-            labels::change_written(state, &written, old_labels, now);
+            labels::change_written(cx, &written, old_labels);
         }
     }
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
-    let removed = selection::with_stable_selection(state, now, |rows| {
+    let removed = selection::with_stable_selection(cx, |rows| {
         rows.insert_all(added);
         rows.remove_all(&gone)
     });
@@ -424,25 +428,25 @@ fn report_results(
         .iter()
         .any(|change| change.kind == ChangeKind::Restore);
     if let Some(first) = new.first() {
-        if state.screen == MainScreen::List {
-            selection::select(state, first);
+        if cx.state.screen == MainScreen::List {
+            selection::select(cx.state, first);
         }
-        let tasks = match (new.len(), state.list.get(first)) {
+        let tasks = match (new.len(), cx.state.list.get(first)) {
             (1, Some(watched)) => quoted_title(watched),
             (count, _) => message_line::task_count(count),
         };
-        let is_shown = |id: &TaskId| state.rows.position(id, &state.list).is_some();
+        let is_shown = |id: &TaskId| cx.state.rows.position(id, &cx.state.list).is_some();
         let is_hidden = !new.iter().any(is_shown);
         let text = if is_undo {
             message_line::restored(&tasks, is_hidden)
         } else {
             message_line::added(&tasks, known, is_hidden)
         };
-        reply(state, Severity::Info, text, now);
+        reply(cx, Severity::Info, text);
     } else if is_undo && removed.is_empty() && !undid_failed_write {
-        reply(state, Severity::Info, message_line::NOTHING_RESTORED, now);
+        reply(cx, Severity::Info, message_line::NOTHING_RESTORED);
     } else if known > 0 {
-        reply(state, Severity::Info, message_line::ALREADY_ON_LIST, now);
+        reply(cx, Severity::Info, message_line::ALREADY_ON_LIST);
     }
     if let Some(first) = removed.first()
         && !is_undone
@@ -452,9 +456,11 @@ fn report_results(
         } else {
             message_line::task_count(removed.len())
         };
-        offer_undo(state, &message_line::removed(&tasks), now);
+        offer_undo(cx, &message_line::removed(&tasks));
         let removed = removed.iter().map(|watched| watched.id().clone());
-        state.undo_stack.push(UndoStep::Removal(removed.collect()));
+        cx.state
+            .undo_stack
+            .push(UndoStep::Removal(removed.collect()));
     }
     finished_elsewhere
 }
