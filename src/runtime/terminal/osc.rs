@@ -2,18 +2,11 @@
 //!
 //! No terminal replies to them, and those that do not know a sequence ignore it.
 
-use std::{ffi::OsString, fmt::Write as _};
+use std::ffi::OsString;
 
 use crossterm::{Command as _, clipboard::CopyToClipboard};
 
 pub(super) const BELL: &str = "\x07";
-
-/// The longest string that GNU screen passes through, in bytes, with its wrapping; it prints the
-/// rest of a longer one.
-const MAX_SCREEN_LEN: usize = 768;
-
-const SCREEN_START: &str = "\x1bP";
-const SCREEN_END: &str = "\x1b\\";
 
 /// In bytes, title and body each.
 const MAX_NOTIFICATION_LEN: usize = 256;
@@ -22,7 +15,9 @@ const MAX_NOTIFICATION_LEN: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TerminalCaps {
     notify_sequence: NotifySequence,
-    multiplexer: Multiplexer,
+    /// Whether sequences are wrapped for tmux, which passes them through if `allow-passthrough` is
+    /// on.
+    is_in_tmux: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,16 +31,6 @@ enum NotifySequence {
     Osc777,
     /// `OSC 99`, title and body in a sequence each (kitty).
     Osc99,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Multiplexer {
-    #[default]
-    None,
-    /// Passes wrapped sequences through if `allow-passthrough` is on.
-    Tmux,
-    /// GNU screen, which passes short wrapped strings through.
-    Screen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,17 +92,9 @@ impl TerminalCaps {
             }
             _ => NotifySequence::Bell,
         };
-        let multiplexer = if is_set("TMUX") {
-            Multiplexer::Tmux
-        } else if is_set("STY") || term == "screen" || term.starts_with("screen.") {
-            // Not `screen-256color`: tmux uses it too, and over SSH `TMUX` is not set.
-            Multiplexer::Screen
-        } else {
-            Multiplexer::None
-        };
         Self {
             notify_sequence,
-            multiplexer,
+            is_in_tmux: is_set("TMUX"),
         }
     }
 
@@ -128,13 +105,13 @@ impl TerminalCaps {
         CopyToClipboard::to_clipboard_from(text)
             .write_ansi(&mut sequence)
             .unwrap_or_default();
-        self.multiplexer.wrap(sequence)
+        self.wrap(sequence)
     }
 
     pub(super) fn notification_sequence(self, title: &str, body: &str) -> String {
         let (title, body) = (sanitise(title), sanitise(body));
         let sequence = match self.notify_sequence {
-            // Multiplexers pass the bell through unwrapped.
+            // tmux passes the bell through unwrapped.
             NotifySequence::Bell => return BELL.to_owned(),
             NotifySequence::Osc9 => format!("\x1b]9;{title}: {body}\x1b\\"),
             // A semicolon separates the fields.
@@ -146,43 +123,15 @@ impl TerminalCaps {
                 format!("\x1b]99;i=kietop:d=0;{title}\x1b\\\x1b]99;i=kietop:p=body;{body}\x1b\\")
             }
         };
-        self.multiplexer.wrap(sequence)
+        self.wrap(sequence)
     }
-}
 
-impl Multiplexer {
     /// Wraps a sequence so that it reaches the terminal.
     fn wrap(self, sequence: String) -> String {
-        match self {
-            Self::None => sequence,
-            Self::Tmux => {
-                let mut wrapped = String::from("\x1bPtmux;");
-                for c in sequence.chars() {
-                    if c == '\x1b' {
-                        wrapped.push(c);
-                    }
-                    wrapped.push(c);
-                }
-                // Writing into a `String` cannot fail.
-                write!(wrapped, "\x1b\\").unwrap_or_default();
-                wrapped
-            }
-            Self::Screen => {
-                // ST would end the wrapping; BEL ends the inner string too. Notification text may
-                // not be ASCII, so the cuts are at character boundaries.
-                let sequence = sequence.replace("\x1b\\", BELL);
-                let max_len = MAX_SCREEN_LEN - SCREEN_START.len() - SCREEN_END.len();
-                let mut wrapped = String::new();
-                let mut rest = sequence.as_str();
-                while let Some((chunk, tail)) = rest
-                    .split_at_checked(rest.floor_char_boundary(max_len))
-                    .filter(|(chunk, _)| !chunk.is_empty())
-                {
-                    wrapped.extend([SCREEN_START, chunk, SCREEN_END]);
-                    rest = tail;
-                }
-                wrapped
-            }
+        if self.is_in_tmux {
+            format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b"))
+        } else {
+            sequence
         }
     }
 }
@@ -263,47 +212,6 @@ mod tests {
                 .notification_sequence("a", "b")
                 .starts_with("\x1bPtmux;\x1b\x1b]99;")
         );
-    }
-
-    #[test]
-    fn screen_passthrough_is_split_into_chunks() {
-        let inside = caps(&[
-            ("STY", "1234.pts-0.host"),
-            ("TERM", "screen.xterm-256color"),
-        ]);
-        assert_eq!(inside.notification_sequence("a", "b"), "\x07");
-        assert_eq!(inside.copy_sequence("hi"), "\x1bP\x1b]52;c;aGk=\x07\x1b\\");
-        let long = inside.copy_sequence(&"x".repeat(10_000));
-        let chunks: Vec<_> = long.split_inclusive("\x1b\\").collect();
-        assert!(chunks.len() > 10);
-        let inner = |chunk: &&str| {
-            assert!(chunk.len() <= 768, "{}", chunk.len());
-            let inner = chunk.strip_prefix("\x1bP").unwrap();
-            inner.strip_suffix("\x1b\\").unwrap().to_owned()
-        };
-        let joined: String = chunks.iter().map(inner).collect();
-        let plain = caps(&[]).copy_sequence(&"x".repeat(10_000));
-        assert_eq!(joined, plain.replace("\x1b\\", "\x07"));
-
-        let kitty = caps(&[("STY", "x"), ("KITTY_WINDOW_ID", "1")]);
-        let notification = kitty.notification_sequence(&"é".repeat(500), &"漢".repeat(500));
-        assert!(
-            notification
-                .split_inclusive("\x1b\\")
-                .all(|chunk| chunk.len() <= 768)
-        );
-        for (variables, is_wrapped) in [
-            (&[("TERM", "screen")][..], true),
-            (&[("TERM", "screen-256color")], false),
-            (&[("TERM", "screen"), ("TMUX", "x")], false),
-        ] {
-            let sequence = caps(variables).copy_sequence("hi");
-            assert_eq!(
-                sequence.starts_with("\x1bP\x1b]"),
-                is_wrapped,
-                "{variables:?}"
-            );
-        }
     }
 
     #[test]
