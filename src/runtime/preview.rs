@@ -8,25 +8,21 @@
 mod graphics;
 mod maker;
 
-use ratatui::{buffer::Buffer, layout::Rect, widgets::Widget as _};
-use ratatui_image::{Image, protocol::Protocol};
+use ratatui::{buffer::Buffer, widgets::Widget as _};
+use ratatui_image::Image;
 use tokio::sync::{mpsc, watch};
 
-use self::graphics::{Graphics, GraphicsDetector};
 pub(super) use self::{graphics::QUERY, maker::PreviewMaker};
+use self::{
+    graphics::{Graphics, GraphicsDetector},
+    maker::PreviewPair,
+};
 use super::input::{CellSize, TerminalReply};
 use crate::{
     app::state::{PreviewStage, State},
     domain::preview::{PreviewId, PreviewMode},
     ui::PreviewPlacement,
 };
-
-/// Two pictures, encoded for this terminal.
-struct PreviewPair {
-    id: PreviewId,
-    input: Protocol,
-    result: Protocol,
-}
 
 /// The preview in a frame, and its position.
 pub(super) type ShownPreview = Option<(PreviewId, PreviewPlacement)>;
@@ -112,61 +108,5 @@ impl PreviewRenderer {
             Some(Graphics::HalfBlocks) | None
         );
         before.is_some() && before != now && !is_text
-    }
-}
-
-impl std::fmt::Debug for PreviewRenderer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PreviewRenderer")
-            .field("preview", &self.preview)
-            .field("pair", &self.pair.as_ref().map(|pair| pair.id))
-            .finish_non_exhaustive()
-    }
-}
-
-/// Returns the columns and rows of the largest picture that fits the area, in its aspect ratio.
-/// `picture` is its size in pixels.
-fn fit_in_cells(picture: (u32, u32), area: Rect, cell: CellSize) -> (u16, u16) {
-    let (width, height) = (u64::from(picture.0.max(1)), u64::from(picture.1.max(1)));
-    let (cell_width, cell_height) = (u64::from(cell.width.max(1)), u64::from(cell.height.max(1)));
-    let (max_width, max_height) = (
-        u64::from(area.width) * cell_width,
-        u64::from(area.height) * cell_height,
-    );
-    let (width, height) = if max_width * height <= max_height * width {
-        (max_width, max_width * height / width)
-    } else {
-        (max_height * width / height, max_height)
-    };
-    let cells = |pixels: u64, cell: u64, max: u16| {
-        let count = ((pixels + cell / 2) / cell).clamp(1, u64::from(max.max(1)));
-        u16::try_from(count).unwrap_or(max)
-    };
-    (
-        cells(width, cell_width, area.width),
-        cells(height, cell_height, area.height),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_preview_keeps_its_aspect_ratio_and_fits() {
-        let cell = CellSize {
-            width: 8,
-            height: 16,
-        };
-        let area = Rect::new(3, 3, 32, 9);
-        assert_eq!(fit_in_cells((320, 180), area, cell), (32, 9));
-        assert_eq!(fit_in_cells((180, 320), area, cell), (10, 9));
-        assert_eq!(fit_in_cells((4000, 1), area, cell), (32, 1));
-        assert_eq!(fit_in_cells((1, 4000), area, cell), (1, 9));
-        let empty = CellSize {
-            width: 0,
-            height: 0,
-        };
-        assert_eq!(fit_in_cells((0, 0), Rect::ZERO, empty), (1, 1));
     }
 }

@@ -11,8 +11,7 @@ use crate::{
 
 /// Queries kitty's graphics (an APC string as reply), name and version, cell size, and device
 /// attributes, which every terminal answers and which come last.
-pub(in crate::runtime) const QUERY: &[u8] =
-    b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c";
+pub(crate) const QUERY: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c";
 
 /// The first version of kitty with Unicode placeholders, which place a picture as text.
 const MIN_KITTY_VERSION: (u32, u32) = (0, 28);

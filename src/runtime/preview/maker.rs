@@ -5,7 +5,6 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,16 +18,17 @@ use ratatui_image::protocol::{
     Protocol, halfblocks::Halfblocks, iterm2::Iterm2, kitty::Kitty, sixel::Sixel,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
     task, time,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{PreviewPair, fit_in_cells, graphics::Graphics};
+use super::graphics::Graphics;
 use crate::{
     app::msg::Msg,
     domain::preview::{CellArea, PreviewError, PreviewId, PreviewRequest},
     ports::{FrameReader, InputProvider, VideoFrame},
+    runtime::input::CellSize,
 };
 
 /// Time of the frame in the video; the first frame is often black.
@@ -40,24 +40,24 @@ const REPLY_TIMEOUT: Duration = Duration::from_millis(700);
 /// Frames kept in memory, of at most 700 kB each.
 const MAX_CACHED_FRAMES: usize = 16;
 
-/// The file and the time of a frame.
-type FrameKey = (PathBuf, Duration);
+/// Two pictures, encoded for this terminal.
+pub(super) struct PreviewPair {
+    pub(super) id: PreviewId,
+    pub(super) input: Protocol,
+    pub(super) result: Protocol,
+}
 
-pub(in crate::runtime) struct PreviewMaker {
+/// The frames read last, each with its file and time.
+type FrameCache = Arc<Mutex<VecDeque<((PathBuf, Duration), Arc<VideoFrame>)>>>;
+
+#[derive(Debug)]
+pub(crate) struct PreviewMaker {
     pair_sender: mpsc::UnboundedSender<PreviewPair>,
     graphics: watch::Receiver<Option<Graphics>>,
-    cache: VecDeque<(FrameKey, Arc<VideoFrame>)>,
-    cache_sender: mpsc::UnboundedSender<(FrameKey, Arc<VideoFrame>)>,
-    cache_receiver: mpsc::UnboundedReceiver<(FrameKey, Arc<VideoFrame>)>,
+    cache: FrameCache,
     last_image_id: u32,
     last_job: Option<(PreviewId, CancellationToken)>,
     cancel_all: CancellationToken,
-}
-
-impl fmt::Debug for PreviewMaker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PreviewMaker({} frames)", self.cache.len())
-    }
 }
 
 impl PreviewMaker {
@@ -65,13 +65,10 @@ impl PreviewMaker {
         pair_sender: mpsc::UnboundedSender<PreviewPair>,
         graphics: watch::Receiver<Option<Graphics>>,
     ) -> Self {
-        let (cache_sender, cache_receiver) = mpsc::unbounded_channel();
         Self {
             pair_sender,
             graphics,
-            cache: VecDeque::new(),
-            cache_sender,
-            cache_receiver,
+            cache: FrameCache::default(),
             last_image_id: 0,
             last_job: None,
             cancel_all: CancellationToken::new(),
@@ -79,25 +76,18 @@ impl PreviewMaker {
     }
 
     /// Starts a job. The renderer receives the pair before the response is sent.
-    pub(in crate::runtime) fn start(
+    pub(crate) fn start(
         &mut self,
         request: PreviewRequest,
         frame_reader: &Arc<dyn FrameReader>,
         input_provider: &Arc<dyn InputProvider>,
         responses: &mpsc::Sender<Msg>,
     ) {
-        while let Ok(frame) = self.cache_receiver.try_recv() {
-            self.cache.push_back(frame);
-        }
-        while self.cache.len() > MAX_CACHED_FRAMES {
-            self.cache.pop_front();
-        }
         self.last_image_id = self.last_image_id.wrapping_add(2);
         let job = PreviewJob {
             frame_reader: Arc::clone(frame_reader),
             input_provider: Arc::clone(input_provider),
-            cache: self.cache.iter().cloned().collect(),
-            cache_sender: self.cache_sender.clone(),
+            cache: Arc::clone(&self.cache),
             graphics: self.graphics.clone(),
             first_image_id: self.last_image_id,
         };
@@ -125,7 +115,7 @@ impl PreviewMaker {
     }
 
     /// Cancels the job if it is the last one started.
-    pub(in crate::runtime) fn cancel(&self, id: PreviewId) {
+    pub(crate) fn cancel(&self, id: PreviewId) {
         if let Some((last_id, cancel)) = &self.last_job
             && *last_id == id
         {
@@ -133,7 +123,7 @@ impl PreviewMaker {
         }
     }
 
-    pub(in crate::runtime) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.cancel_all.cancel();
     }
 }
@@ -141,8 +131,7 @@ impl PreviewMaker {
 struct PreviewJob {
     frame_reader: Arc<dyn FrameReader>,
     input_provider: Arc<dyn InputProvider>,
-    cache: Vec<(FrameKey, Arc<VideoFrame>)>,
-    cache_sender: mpsc::UnboundedSender<(FrameKey, Arc<VideoFrame>)>,
+    cache: FrameCache,
     graphics: watch::Receiver<Option<Graphics>>,
     first_image_id: u32,
 }
@@ -173,17 +162,13 @@ impl PreviewJob {
         input: &Path,
         result: &Path,
     ) -> Result<(Arc<VideoFrame>, Arc<VideoFrame>), PreviewError> {
-        match (
-            self.cached_frame(input, FRAME_TIME).await,
-            self.cached_frame(result, FRAME_TIME).await,
-        ) {
-            (Ok(input), Ok(result)) => Ok((input, result)),
-            (Err(PreviewError::Unreadable), Ok(_) | Err(PreviewError::Unreadable))
-            | (Ok(_), Err(PreviewError::Unreadable)) => {
-                let first = self.cached_frame(input, Duration::ZERO).await?;
-                Ok((first, self.cached_frame(result, Duration::ZERO).await?))
-            }
-            (Err(error), _) | (_, Err(error)) => Err(error),
+        let frames_at = async |at| {
+            let first = self.cached_frame(input, at).await?;
+            Ok((first, self.cached_frame(result, at).await?))
+        };
+        match frames_at(FRAME_TIME).await {
+            Err(PreviewError::Unreadable) => frames_at(Duration::ZERO).await,
+            frames => frames,
         }
     }
 
@@ -193,14 +178,17 @@ impl PreviewJob {
         at: Duration,
     ) -> Result<Arc<VideoFrame>, PreviewError> {
         let key = (file.to_owned(), at);
-        if let Some((_, frame)) = self.cache.iter().find(|(other, _)| *other == key) {
+        let cached = self.cache.lock().await;
+        if let Some((_, frame)) = cached.iter().find(|(other, _)| *other == key) {
             return Ok(Arc::clone(frame));
         }
+        drop(cached);
         let frame = Arc::new(self.frame_reader.read_frame(file, at).await?);
-        // An error means that the program is quitting.
-        self.cache_sender
-            .send((key, Arc::clone(&frame)))
-            .unwrap_or_default();
+        let mut cache = self.cache.lock().await;
+        if cache.len() == MAX_CACHED_FRAMES {
+            cache.pop_front();
+        }
+        cache.push_back((key, Arc::clone(&frame)));
         Ok(frame)
     }
 
@@ -208,10 +196,10 @@ impl PreviewJob {
     async fn detected_graphics(&self) -> Graphics {
         let mut graphics = self.graphics.clone();
         let detected = time::timeout(REPLY_TIMEOUT, graphics.wait_for(Option::is_some)).await;
-        match detected {
-            Ok(Ok(graphics)) => graphics.unwrap_or(Graphics::HalfBlocks),
-            Ok(Err(_)) | Err(_) => Graphics::HalfBlocks,
-        }
+        detected
+            .ok()
+            .and_then(|graphics| *graphics.ok()?)
+            .unwrap_or(Graphics::HalfBlocks)
     }
 }
 
@@ -248,4 +236,51 @@ fn encode_frame(
         tracing::warn!(%error, "cannot encode a picture");
         PreviewError::Panicked
     })
+}
+
+/// Returns the columns and rows of the largest picture that fits the area, in its aspect ratio.
+/// `picture` is its size in pixels.
+fn fit_in_cells(picture: (u32, u32), area: Rect, cell: CellSize) -> (u16, u16) {
+    let (width, height) = (u64::from(picture.0.max(1)), u64::from(picture.1.max(1)));
+    let (cell_width, cell_height) = (u64::from(cell.width.max(1)), u64::from(cell.height.max(1)));
+    let (max_width, max_height) = (
+        u64::from(area.width) * cell_width,
+        u64::from(area.height) * cell_height,
+    );
+    let (width, height) = if max_width * height <= max_height * width {
+        (max_width, max_width * height / width)
+    } else {
+        (max_height * width / height, max_height)
+    };
+    let cells = |pixels: u64, cell: u64, max: u16| {
+        let count = ((pixels + cell / 2) / cell).clamp(1, u64::from(max.max(1)));
+        u16::try_from(count).unwrap_or(max)
+    };
+    (
+        cells(width, cell_width, area.width),
+        cells(height, cell_height, area.height),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_keeps_its_aspect_ratio_and_fits() {
+        let cell = CellSize {
+            width: 8,
+            height: 16,
+        };
+        let area = Rect::new(3, 3, 32, 9);
+        assert_eq!(fit_in_cells((320, 180), area, cell), (32, 9));
+        assert_eq!(fit_in_cells((180, 320), area, cell), (10, 9));
+        assert_eq!(fit_in_cells((4000, 1), area, cell), (32, 1));
+        assert_eq!(fit_in_cells((1, 4000), area, cell), (1, 9));
+        let empty = CellSize {
+            width: 0,
+            height: 0,
+        };
+        assert_eq!(fit_in_cells((0, 0), Rect::ZERO, empty), (1, 1));
+    }
 }
