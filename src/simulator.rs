@@ -17,11 +17,8 @@ mod wire;
 use std::{io, net::Ipv4Addr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, oneshot},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::Mutex, task::JoinHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 pub use self::{clock::SimulatedClock, scenario::InitialTask};
@@ -83,7 +80,7 @@ pub struct Simulator {
     /// Ids of tasks on no list. Each task starts at its first query and takes 1 to 3 simulated
     /// minutes.
     pub on_demand_ids: Vec<String>,
-    stop: oneshot::Sender<()>,
+    stop: DropGuard,
     server_task: JoinHandle<()>,
 }
 
@@ -114,14 +111,10 @@ pub async fn start(settings: SimulatorSettings, wall_start: Timestamp) -> io::Re
         tasks: Mutex::new(TaskTable::new(scenario.tasks, scenario.on_demand, rng(3))),
         fault_model: Mutex::new(FaultModel::new(rng(4))),
     };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let routes = server::routes(Arc::new(state));
+    let stop = CancellationToken::new();
+    let server = axum::serve(listener, server::routes(Arc::new(state)))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server_task = tokio::spawn(async move {
-        let shutdown_signal = async move {
-            // An error means that the sender was dropped, which also stops the server.
-            drop(stopped.await);
-        };
-        let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown_signal);
         if let Err(error) = server.await {
             tracing::warn!(%error, "simulator stopped");
         }
@@ -132,7 +125,7 @@ pub async fn start(settings: SimulatorSettings, wall_start: Timestamp) -> io::Re
         clock,
         initial_tasks: scenario.initial_tasks,
         on_demand_ids,
-        stop,
+        stop: stop.drop_guard(),
         server_task,
     })
 }

@@ -9,7 +9,7 @@ use super::{
     media::DemoClip,
     prompts,
     rng::{Rng, to_millis},
-    tasks::{DAY, HOUR, MINUTE, Millis, RETENTION, SimulatedTask, TaskOutcome, draw_run_time},
+    tasks::{DAY, HOUR, MINUTE, Millis, RETENTION, SimulatedTask, TaskOutcome},
 };
 
 /// The longest run time of a finished task, so that a task running for 15 minutes is always late.
@@ -210,18 +210,9 @@ impl ScenarioBuilder {
     /// Draws a task that succeeds with one video. Its times are set later.
     fn draft_task(&mut self, number: usize) -> SimulatedTask {
         SimulatedTask {
-            id: self.rng.task_id(),
             prompt: self.label_and_prompt(number).1.to_owned(),
-            clip: DemoClip::random(&mut self.rng),
-            input_url: None,
-            callback: None,
             watermark: if number % 5 == 3 { "studio" } else { "" }.to_owned(),
-            created_at: self.start,
-            hidden_for: 0,
-            unknown_flag_for: 0,
-            run_time: draw_run_time(&mut self.rng),
-            flag_delay: 0,
-            outcome: TaskOutcome::Succeeded(1),
+            ..SimulatedTask::draw(&mut self.rng, self.start)
         }
     }
 

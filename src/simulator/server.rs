@@ -3,11 +3,11 @@
 //! Owns the tasks and the fault model. The state of a task is up to `tasks`, the format of a
 //! response to `wire`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -126,13 +126,15 @@ async fn set_date(State(state): State<Arc<ServerState>>, request: Request, next:
     response
 }
 
-async fn record_info(State(state): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Response {
-    let id = wire::query_parameter(&query.unwrap_or_default(), "taskId").unwrap_or_default();
-    if id.is_empty() {
+async fn record_info(
+    State(state): State<Arc<ServerState>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let Some(id) = query.get("taskId").filter(|id| !id.is_empty()) else {
         return api_error(422, "taskId is required");
-    }
+    };
     let now = state.now();
-    match state.tasks.lock().await.query(&id, now) {
+    match state.tasks.lock().await.query(id, now) {
         Some(task) => json_response(StatusCode::OK, &wire::record_info(task, now, &state.base)),
         None => api_error(422, "record is null"),
     }
@@ -170,11 +172,11 @@ async fn credit(State(state): State<Arc<ServerState>>) -> Response {
 async fn media(
     State(state): State<Arc<ServerState>>,
     Path(name): Path<String>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
     let now = state.now();
-    if wire::is_link_expired(query.as_deref(), now) {
+    if wire::is_link_expired(&query, now) {
         return html_page(StatusCode::FORBIDDEN, "403 This link has ended");
     }
     if let Some((id, file)) = wire::parse_media_name(&name)

@@ -1,9 +1,11 @@
 //! The simulated tasks and their phases.
 //!
-//! Times are Unix milliseconds in simulated time. Knows neither HTTP nor JSON nor real time: the
-//! phase of a task depends only on its own fields and the given time.
+//! Times are Unix milliseconds in simulated time. Knows neither HTTP nor real time: the phase of a
+//! task depends only on its own fields and the given time.
 
 use std::collections::HashMap;
+
+use serde::Deserialize;
 
 use super::media::{DemoClip, Mp4File};
 use super::rng::{Rng, to_millis};
@@ -79,6 +81,24 @@ pub(super) struct SimulatedTask {
 }
 
 impl SimulatedTask {
+    /// Draws a task that succeeds with one video. It has no prompt yet.
+    pub(super) fn draw(rng: &mut Rng, created_at: Millis) -> Self {
+        Self {
+            id: rng.task_id(),
+            prompt: String::new(),
+            clip: DemoClip::random(rng),
+            input_url: None,
+            callback: None,
+            watermark: String::new(),
+            created_at,
+            hidden_for: 0,
+            unknown_flag_for: 0,
+            run_time: draw_run_time(rng),
+            flag_delay: 0,
+            outcome: TaskOutcome::Succeeded(1),
+        }
+    }
+
     pub(super) fn phase(&self, now: Millis) -> TaskPhase {
         match now.saturating_sub(self.created_at) {
             age if age < self.hidden_for => TaskPhase::Invisible,
@@ -126,14 +146,15 @@ pub(super) enum MediaStatus {
 }
 
 /// The parameters of a create request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct CreateRequest {
     pub(super) prompt: String,
     /// The URL of the input video.
     pub(super) video_url: String,
     /// The callback URL.
-    pub(super) callback: Option<String>,
-    pub(super) watermark: String,
+    pub(super) call_back_url: Option<String>,
+    pub(super) watermark: Option<String>,
 }
 
 /// All tasks by id, including those not yet started.
@@ -171,21 +192,15 @@ impl TaskTable {
     ///
     /// It runs as long as other tasks and always succeeds, with one video.
     pub(super) fn create(&mut self, request: CreateRequest, now: Millis) -> String {
-        let id = self.rng.task_id();
         let task = SimulatedTask {
-            id: id.clone(),
             prompt: request.prompt,
-            clip: DemoClip::random(&mut self.rng),
             input_url: Some(request.video_url),
-            callback: request.callback,
-            watermark: request.watermark,
-            created_at: now,
+            callback: request.call_back_url.filter(|url| !url.is_empty()),
+            watermark: request.watermark.unwrap_or_default(),
             hidden_for: VISIBLE_AFTER,
-            unknown_flag_for: 0,
-            run_time: draw_run_time(&mut self.rng),
-            flag_delay: 0,
-            outcome: TaskOutcome::Succeeded(1),
+            ..SimulatedTask::draw(&mut self.rng, now)
         };
+        let id = task.id.clone();
         self.active.insert(id.clone(), task);
         id
     }
@@ -212,7 +227,7 @@ impl TaskTable {
 
 /// Draws a run time: log-normal with a median of about 5 minutes, clamped to the range of 2 to 20
 /// minutes that kie.ai documents.
-pub(super) fn draw_run_time(rng: &mut Rng) -> Millis {
+fn draw_run_time(rng: &mut Rng) -> Millis {
     to_millis(rng.log_normal(300.0, 0.55)).clamp(2 * MINUTE, 20 * MINUTE)
 }
 
@@ -306,8 +321,8 @@ mod tests {
         let request = CreateRequest {
             prompt: "p".into(),
             video_url: "https://example.com/v.mp4".into(),
-            callback: None,
-            watermark: "w".into(),
+            call_back_url: None,
+            watermark: Some("w".into()),
         };
         let id = table.create(request, 0);
 

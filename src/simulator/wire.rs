@@ -2,8 +2,10 @@
 //!
 //! Knows JSON and URLs, but neither sockets nor headers nor faults.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::tasks::{
     CreateRequest, DOWNLOAD_LINK_LIFETIME, MediaFile, Millis, SimulatedTask, TaskOutcome, TaskPhase,
@@ -48,18 +50,18 @@ pub(super) fn record_info(task: &SimulatedTask, now: Millis, base: &Url) -> Valu
 
 /// Returns the fields `successFlag`, `errorCode` and `errorMessage`.
 fn flag_and_error(task: &SimulatedTask, phase: TaskPhase) -> (u8, Option<u16>, Option<String>) {
-    match (phase, task.outcome) {
-        (TaskPhase::UnknownFlag, _) => (7, None, None),
-        (TaskPhase::Invisible | TaskPhase::Running | TaskPhase::Finishing, _) => (0, None, None),
-        (TaskPhase::Ended, TaskOutcome::Succeeded(_)) => (1, None, None),
-        (TaskPhase::Ended, TaskOutcome::CreateFailed(message)) => {
-            (2, Some(422), Some(message.to_owned()))
+    match phase {
+        TaskPhase::UnknownFlag => return (7, None, None),
+        TaskPhase::Invisible | TaskPhase::Running | TaskPhase::Finishing => return (0, None, None),
+        TaskPhase::Ended => {}
+    }
+    match task.outcome {
+        TaskOutcome::Succeeded(_) => (1, None, None),
+        TaskOutcome::CreateFailed(message) => (2, Some(422), Some(message.to_owned())),
+        TaskOutcome::GenerateFailed(message) | TaskOutcome::Error501(message) => {
+            (3, Some(500), Some(message.to_owned()))
         }
-        (
-            TaskPhase::Ended,
-            TaskOutcome::GenerateFailed(message) | TaskOutcome::Error501(message),
-        ) => (3, Some(500), Some(message.to_owned())),
-        (TaskPhase::Ended, TaskOutcome::CallbackFailed(_)) => {
+        TaskOutcome::CallbackFailed(_) => {
             let to = task.callback.as_deref().unwrap_or("the callback address");
             let message = format!("Callback failed: {to} answered 502 to all of 3 tries");
             (4, None, Some(message))
@@ -135,38 +137,23 @@ pub(super) fn download_link(base: &Url, id: &str, file: MediaFile, now: Millis) 
 }
 
 /// Reports whether the query of a media request belongs to a renewed link that has expired.
-pub(super) fn is_link_expired(query: Option<&str>, now: Millis) -> bool {
-    let expires_at = query_parameter(query.unwrap_or_default(), EXPIRY_PARAMETER);
-    let expires_at = expires_at.and_then(|text| text.parse::<Millis>().ok());
-    expires_at.is_some_and(|expires_at| now >= expires_at)
-}
-
-/// Returns the decoded value of a query parameter.
-pub(super) fn query_parameter(query: &str, name: &str) -> Option<String> {
-    form_urlencoded::parse(query.as_bytes())
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+pub(super) fn is_link_expired(query: &HashMap<String, String>, now: Millis) -> bool {
+    let expires_at = query.get(EXPIRY_PARAMETER).map(|text| text.parse());
+    matches!(expires_at, Some(Ok(expires_at)) if now >= expires_at)
 }
 
 /// Parses the body of a create request.
 pub(super) fn parse_create_request(body: &[u8]) -> Result<CreateRequest, &'static str> {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return Err("the body is not JSON");
+    let Ok(request) = serde_json::from_slice::<CreateRequest>(body) else {
+        return Err("the body is not JSON with prompt and videoUrl");
     };
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let prompt = text("prompt").filter(|prompt| !prompt.trim().is_empty());
-    let prompt = prompt.ok_or("prompt is required")?;
-    let video_url = text("videoUrl").ok_or("videoUrl is required")?;
-    let is_web = Url::parse(&video_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if !is_web {
+    if request.prompt.trim().is_empty() {
+        return Err("prompt is required");
+    }
+    if !Url::parse(&request.video_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
         return Err("videoUrl is not a public http or https address");
     }
-    Ok(CreateRequest {
-        prompt,
-        video_url,
-        callback: text("callBackUrl").filter(|url| !url.is_empty()),
-        watermark: text("watermark").unwrap_or_default(),
-    })
+    Ok(request)
 }
 
 /// Parses the `url` field of a download-url request.
@@ -236,10 +223,14 @@ mod tests {
     #[test]
     fn a_renewed_link_expires_after_twenty_minutes() {
         let url = download_link(&base(), "ab", MediaFile::Result(0), 1000);
-        let query = url.split_once('?').map(|(_, query)| query);
+        let query = Url::parse(&url)
+            .unwrap()
+            .query_pairs()
+            .into_owned()
+            .collect();
 
-        assert!(!is_link_expired(query, 1000 + DOWNLOAD_LINK_LIFETIME - 1));
-        assert!(is_link_expired(query, 1000 + DOWNLOAD_LINK_LIFETIME));
-        assert!(!is_link_expired(None, Millis::MAX));
+        assert!(!is_link_expired(&query, 1000 + DOWNLOAD_LINK_LIFETIME - 1));
+        assert!(is_link_expired(&query, 1000 + DOWNLOAD_LINK_LIFETIME));
+        assert!(!is_link_expired(&HashMap::new(), Millis::MAX));
     }
 }
