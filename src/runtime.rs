@@ -11,6 +11,7 @@ pub mod headless;
 pub mod input;
 mod preview;
 pub mod terminal;
+mod tty;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -20,13 +21,14 @@ use tokio::{sync::mpsc, time};
 use self::{
     background::Background,
     effects::{EffectRunner, Services},
-    input::{InputEvent, MouseReport, TerminalReply},
+    input::{InputEvent, TerminalReply},
     preview::{PreviewRenderer, ShownPreview},
     terminal::{Interruption, SIGNAL_EXIT_BASE},
 };
 pub use self::{background::Themes, display::Display};
 use crate::{
     app::{
+        mouse::MouseAction,
         msg::{Effect, Msg},
         state::State,
         update::{next_wakeup, startup_effects, update},
@@ -194,7 +196,7 @@ impl<S: Display> EventLoop<'_, S> {
             }
             Ok(InputEvent::Reply(TerminalReply::SchemeChanged)) => self.query_background(),
             Ok(InputEvent::Reply(reply)) => self.preview_renderer.handle_reply(reply),
-            Ok(InputEvent::Mouse(report)) => self.handle_mouse(report),
+            Ok(InputEvent::Mouse(action, at)) => self.handle_mouse(action, at),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
                     if let Msg::Pasted(_) = msg
@@ -223,10 +225,7 @@ impl<S: Display> EventLoop<'_, S> {
         }
     }
 
-    fn handle_mouse(&mut self, report: MouseReport) {
-        let Some((action, at)) = input::mouse_action(report) else {
-            return;
-        };
+    fn handle_mouse(&mut self, action: MouseAction, at: (u16, u16)) {
         let size = self.size.unwrap_or_default();
         let target = ui::hit_test(
             &self.state,

@@ -8,25 +8,19 @@ use std::borrow::Cow;
 
 use termina::{
     Event, Parser,
-    event::{
-        KeyCode, KeyEvent, KeyEventKind, Modifiers, MouseButton as Button, MouseEvent,
-        MouseEventKind,
-    },
+    event::{KeyCode, KeyEvent, KeyEventKind, Modifiers, MouseButton, MouseEvent, MouseEventKind},
 };
 
-use super::{
-    InputEvent, MouseButton, MouseReport, MouseReportKind, TerminalReply, WheelDirection,
-    sequence_reader::is_number,
+use super::{event::InputEvent, reply::TerminalReply, sequence_reader::is_number};
+use crate::app::{
+    keymap::{Key, KeyChord},
+    mouse::MouseAction,
 };
-use crate::app::keymap::{Key, KeyChord};
 
-pub(super) const ESC_KEY: InputEvent = InputEvent::Key {
-    chord: KeyChord::plain(Key::Esc),
-    is_repeat: false,
-};
+pub(super) const ESC_KEY: InputEvent = InputEvent::press(KeyChord::plain(Key::Esc));
 
 pub(super) fn decode_char(c: char) -> InputEvent {
-    let chord = match c {
+    InputEvent::press(match c {
         '\r' => KeyChord::plain(Key::Enter),
         '\t' => KeyChord::plain(Key::Tab),
         // U+0008 is sent by xterm with an old setting, PuTTY and serial consoles.
@@ -35,11 +29,7 @@ pub(super) fn decode_char(c: char) -> InputEvent {
         '\u{1}'..='\u{1a}' => KeyChord::ctrl(offset_char(c, 'a' as u32 - 1)),
         '\u{1c}'..='\u{1f}' => KeyChord::ctrl(offset_char(c, '4' as u32 - 0x1c)),
         c => KeyChord::char(c),
-    };
-    InputEvent::Key {
-        chord,
-        is_repeat: false,
-    }
+    })
 }
 
 /// Decodes a complete escape sequence; `None` if it is unknown or an unused reply.
@@ -47,13 +37,10 @@ pub(super) fn decode_sequence(bytes: &[u8]) -> Option<InputEvent> {
     match bytes {
         // Alt with a key that may start a longer sequence.
         [0x1b, c @ (b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X')] => {
-            return Some(InputEvent::Key {
-                chord: KeyChord {
-                    alt: true,
-                    ..KeyChord::char(char::from(*c))
-                },
-                is_repeat: false,
-            });
+            return Some(InputEvent::press(KeyChord {
+                alt: true,
+                ..KeyChord::char(char::from(*c))
+            }));
         }
         [0x1b, b'[', b'?', .., b'c' | b'n'] | [0x1b, b'[', b'6', b';', .., b't'] => {
             return TerminalReply::parse(bytes.get(1..)?).map(InputEvent::Reply);
@@ -79,7 +66,7 @@ pub(super) fn decode_sequence(bytes: &[u8]) -> Option<InputEvent> {
     }
     match event {
         Event::Key(event) => decode_key(event),
-        Event::Mouse(event) => Some(InputEvent::Mouse(decode_mouse(event))),
+        Event::Mouse(event) => decode_mouse(event),
         Event::FocusIn => Some(InputEvent::Focus(true)),
         Event::FocusOut => Some(InputEvent::Focus(false)),
         Event::Paste(_)
@@ -188,39 +175,25 @@ fn decode_key(event: KeyEvent) -> Option<InputEvent> {
     })
 }
 
-fn decode_mouse(event: MouseEvent) -> MouseReport {
-    let button = |button| match button {
-        Button::Left => MouseButton::Left,
-        Button::Middle => MouseButton::Middle,
-        Button::Right => MouseButton::Right,
+/// Decodes a mouse event; `None` for releases, moves and other buttons.
+fn decode_mouse(event: MouseEvent) -> Option<InputEvent> {
+    let action = match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => MouseAction::Press,
+        MouseEventKind::ScrollDown => MouseAction::WheelDown,
+        MouseEventKind::ScrollUp => MouseAction::WheelUp,
+        MouseEventKind::Down(MouseButton::Middle | MouseButton::Right)
+        | MouseEventKind::Up(_)
+        | MouseEventKind::Drag(_)
+        | MouseEventKind::Moved
+        | MouseEventKind::ScrollLeft
+        | MouseEventKind::ScrollRight => return None,
     };
-    let kind = match event.kind {
-        MouseEventKind::Down(pressed) => MouseReportKind::Press(button(pressed)),
-        MouseEventKind::Up(pressed) => MouseReportKind::Release(button(pressed)),
-        MouseEventKind::Drag(pressed) => MouseReportKind::Drag(button(pressed)),
-        MouseEventKind::Moved => MouseReportKind::Move,
-        MouseEventKind::ScrollUp => MouseReportKind::Scroll(WheelDirection::Up),
-        MouseEventKind::ScrollDown => MouseReportKind::Scroll(WheelDirection::Down),
-        MouseEventKind::ScrollLeft => MouseReportKind::Scroll(WheelDirection::Left),
-        MouseEventKind::ScrollRight => MouseReportKind::Scroll(WheelDirection::Right),
-    };
-    MouseReport {
-        column: event.column,
-        row: event.row,
-        kind,
-    }
+    Some(InputEvent::Mouse(action, (event.column, event.row)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn press(chord: KeyChord) -> InputEvent {
-        InputEvent::Key {
-            chord,
-            is_repeat: false,
-        }
-    }
 
     #[test]
     fn every_key_encoding_is_decoded() {
@@ -258,7 +231,7 @@ mod tests {
             for encoding in encodings {
                 assert_eq!(
                     decode_sequence(encoding.as_bytes()),
-                    Some(press(KeyChord::plain(key))),
+                    Some(InputEvent::press(KeyChord::plain(key))),
                     "{encoding:?}"
                 );
             }
@@ -310,7 +283,7 @@ mod tests {
         ] {
             assert_eq!(
                 decode_sequence(encoding.as_bytes()),
-                Some(press(chord)),
+                Some(InputEvent::press(chord)),
                 "{encoding:?}"
             );
         }
@@ -332,7 +305,7 @@ mod tests {
             ('\0', KeyChord::ctrl(' ')),
             ('\u{1c}', KeyChord::ctrl('4')),
         ] {
-            assert_eq!(decode_char(c), press(chord), "{c:?}");
+            assert_eq!(decode_char(c), InputEvent::press(chord), "{c:?}");
         }
     }
 
@@ -350,33 +323,20 @@ mod tests {
 
     #[test]
     fn mouse_and_focus_events_are_decoded() {
-        let at = |kind| {
-            Some(InputEvent::Mouse(MouseReport {
-                column: 9,
-                row: 4,
-                kind,
-            }))
-        };
-        for (encoding, kind) in [
-            ("\x1b[<0;10;5M", MouseReportKind::Press(MouseButton::Left)),
-            (
-                "\x1b[<2;10;5m",
-                MouseReportKind::Release(MouseButton::Right),
-            ),
-            ("\x1b[<32;10;5M", MouseReportKind::Drag(MouseButton::Left)),
-            (
-                "\x1b[<64;10;5M",
-                MouseReportKind::Scroll(WheelDirection::Up),
-            ),
-            (
-                "\x1b[<65;10;5M",
-                MouseReportKind::Scroll(WheelDirection::Down),
-            ),
-            ("\x1b[M *%", MouseReportKind::Press(MouseButton::Left)),
+        for (encoding, action) in [
+            ("\x1b[<0;10;5M", Some(MouseAction::Press)),
+            ("\x1b[M *%", Some(MouseAction::Press)),
+            ("\x1b[<64;10;5M", Some(MouseAction::WheelUp)),
+            ("\x1b[<65;10;5M", Some(MouseAction::WheelDown)),
+            // The right button, a release, a drag and a move.
+            ("\x1b[<2;10;5M", None),
+            ("\x1b[<0;10;5m", None),
+            ("\x1b[<32;10;5M", None),
+            ("\x1b[<35;10;5M", None),
         ] {
             assert_eq!(
                 decode_sequence(encoding.as_bytes()),
-                at(kind),
+                action.map(|action| InputEvent::Mouse(action, (9, 4))),
                 "{encoding:?}"
             );
         }

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-use super::InputEvent;
+use super::event::InputEvent;
 use crate::app::keymap::{Key, KeyChord};
 
 /// More keys than this within [`BURST_WINDOW`] are a paste.
@@ -44,7 +44,7 @@ impl PasteDetector {
                 self.paste.get_or_insert_default().push_str(&text);
             }
             InputEvent::Reply(_) => self.ready.push_back(input),
-            InputEvent::Mouse(_) | InputEvent::Focus(_) => self.held.push(input),
+            InputEvent::Mouse(..) | InputEvent::Focus(_) => self.held.push(input),
             InputEvent::Key { chord, .. } => {
                 if let Some(paste) = &mut self.paste {
                     paste.extend(text_char(chord));
@@ -127,36 +127,21 @@ impl PasteDetector {
     }
 }
 
+/// Returns the key if pasted text can contain it. Arrows are not text: the wheel may send many at
+/// once.
 fn text_key(input: &InputEvent) -> Option<KeyChord> {
-    match input {
-        InputEvent::Key { chord, .. } if is_text(*chord) => Some(*chord),
-        InputEvent::Key { .. }
-        | InputEvent::Paste(_)
-        | InputEvent::Mouse(_)
-        | InputEvent::Reply(_)
-        | InputEvent::Focus(_) => None,
-    }
-}
-
-/// Returns whether pasted text can contain this key. Arrows are not text: the wheel may send many
-/// at once.
-const fn is_text(chord: KeyChord) -> bool {
-    matches!(chord.key, Key::Char(_) | Key::Enter | Key::Tab)
+    let InputEvent::Key { chord, .. } = input else {
+        return None;
+    };
+    matches!(chord.key, Key::Char(_) | Key::Enter | Key::Tab).then_some(*chord)
 }
 
 /// Returns the pasted character that was decoded as this key.
 fn text_char(chord: KeyChord) -> Option<char> {
-    match chord {
-        KeyChord {
-            key: Key::Enter, ..
-        }
-        | KeyChord {
-            key: Key::Char('j'),
-            ctrl: true,
-            ..
-        } => Some('\n'),
-        KeyChord { key: Key::Tab, .. } => Some('\t'),
-        chord => chord.typed_char(),
+    match (chord.key, chord.ctrl) {
+        (Key::Enter, _) | (Key::Char('j'), true) => Some('\n'),
+        (Key::Tab, _) => Some('\t'),
+        _ => chord.typed_char(),
     }
 }
 
@@ -164,19 +149,12 @@ fn text_char(chord: KeyChord) -> Option<char> {
 mod tests {
     use super::*;
 
-    fn key(chord: KeyChord) -> InputEvent {
-        InputEvent::Key {
-            chord,
-            is_repeat: false,
-        }
-    }
-
     fn keys(text: &str) -> Vec<InputEvent> {
         text.chars()
             .map(|c| match c {
-                '\n' => key(KeyChord::plain(Key::Enter)),
-                '↓' => key(KeyChord::plain(Key::Down)),
-                c => key(KeyChord::char(c)),
+                '\n' => InputEvent::press(KeyChord::plain(Key::Enter)),
+                '↓' => InputEvent::press(KeyChord::plain(Key::Down)),
+                c => InputEvent::press(KeyChord::char(c)),
             })
             .collect()
     }

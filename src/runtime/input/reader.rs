@@ -3,22 +3,17 @@
 //! crossterm's reader is not used. In crossterm 0.29 (`event/source/unix`) an unterminated paste
 //! swallows all later keys, the tail of a paste is read as keys, and a dead terminal makes it spin.
 
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
-    path::Path,
-};
+use std::{fs::OpenOptions, io};
 
-use futures_util::{Stream, stream};
-use rustix::{fs::OFlags, termios::ttyname};
+use futures_util::{Stream, future::OptionFuture, stream};
 use tokio::{
     net::unix::pipe::Receiver,
     sync::watch,
     time::{self, Instant},
 };
 
-use super::{InputEvent, InputParser};
+use super::{event::InputEvent, parser::InputParser};
+use crate::runtime::tty::reopen_nonblocking;
 
 /// Bytes read before other work may run.
 const CHUNK_SIZE: usize = 64 * 1024;
@@ -33,8 +28,7 @@ pub struct InputReader {
 }
 
 impl InputReader {
-    /// Opens the terminal of standard input a second time, non-blocking: `O_NONBLOCK` belongs to
-    /// the open file, which standard input shares with the shell.
+    /// Opens the terminal of standard input a second time.
     ///
     /// `query_times` carries the time of the last query; for a while after it, sequences are given
     /// more time to complete.
@@ -43,10 +37,7 @@ impl InputReader {
     ///
     /// Without a terminal, or outside a tokio runtime with I/O.
     pub fn open(query_times: watch::Receiver<Option<Instant>>) -> io::Result<Self> {
-        let named = ttyname(io::stdin(), Vec::new())
-            .map_err(io::Error::from)
-            .and_then(|name| open(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()))));
-        let tty = named.or_else(|_| open(Path::new("/dev/tty")))?;
+        let tty = reopen_nonblocking(io::stdin(), OpenOptions::new().read(true))?;
         Ok(Self {
             tty: Receiver::from_file_unchecked(tty)?,
             parser: InputParser::default(),
@@ -58,12 +49,9 @@ impl InputReader {
     /// Returns a stream of events. It ends after the first error, which means that the terminal is
     /// gone.
     pub fn events(self) -> impl Stream<Item = io::Result<InputEvent>> {
-        stream::unfold(Some(self), |reader| async {
-            let mut reader = reader?;
-            match reader.next().await {
-                Ok(input) => Some((Ok(input), Some(reader))),
-                Err(error) => Some((Err(error), None)),
-            }
+        stream::try_unfold(self, |mut reader| async {
+            let input = reader.next().await?;
+            Ok(Some((input, reader)))
         })
     }
 
@@ -72,7 +60,7 @@ impl InputReader {
             if let Some(input) = self.parser.pop() {
                 return Ok(input);
             }
-            let deadline = self.parser.deadline();
+            let sleep = OptionFuture::from(self.parser.deadline().map(time::sleep_until));
             tokio::select! {
                 // Reading first: bytes that have arrived may complete a sequence.
                 biased;
@@ -83,18 +71,10 @@ impl InputReader {
                     }
                     self.parser.feed(chunk, Instant::now());
                 }
-                () = sleep_until_deadline(deadline) => self.parser.flush(Instant::now()),
+                Some(()) = sleep => self.parser.flush(Instant::now()),
             }
         }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
-        .open(path)
 }
 
 /// Waits for the first byte and fills the buffer as far as possible. End of file is an error.
@@ -114,12 +94,5 @@ async fn read_available(tty: &Receiver, buffer: &mut [u8]) -> io::Result<usize> 
         if count > 0 {
             return Ok(count);
         }
-    }
-}
-
-async fn sleep_until_deadline(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

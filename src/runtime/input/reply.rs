@@ -28,7 +28,7 @@ pub enum TerminalReply {
 
 impl TerminalReply {
     /// Parses a sequence or string without its leading Esc; `None` for any other reply.
-    pub(in crate::runtime) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         if let Some(reply) = text.strip_prefix("_G") {
             let (keys, message) = reply.split_once(';')?;
