@@ -56,9 +56,7 @@ use kietop::{
         effects::{OpenStore, OpenedStore, Services, StoreNotifier},
         headless::{self, HeadlessEnd},
         input::InputReader,
-        terminal::{
-            ColorDepth, ColorScheme, MouseCapture, ScreenOptions, TerminalCaps, TerminalScreen,
-        },
+        terminal::{ColorDepth, ScreenOptions, TerminalCaps, TerminalScreen},
     },
     simulator,
 };
@@ -267,16 +265,8 @@ async fn run_screen(
 ) -> Result<i32, CommandFailure> {
     let themes = choose_themes(settings);
     let options = ScreenOptions {
-        color_scheme: if themes.depends_on_background() {
-            ColorScheme::Followed
-        } else {
-            ColorScheme::Fixed
-        },
-        mouse: if settings.mouse {
-            MouseCapture::On
-        } else {
-            MouseCapture::Off
-        },
+        captures_mouse: settings.mouse,
+        follows_color_scheme: themes.depends_on_background(),
         caps: TerminalCaps::from_env(|name| env::var_os(name)),
         assumed_size: fallback_size(|name| env::var(name).ok()),
     };

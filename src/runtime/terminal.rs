@@ -9,6 +9,7 @@
 //! - `signals`: signals become [`Interruption`]s, with a time limit for the event loop;
 //! - `hangup`: ends the program when the terminal is gone;
 //! - `panics`: prints a panic on the normal screen, not over the alternate one;
+//! - `options`: what the caller chooses;
 //! - `process`: disables core dumps; ends the process.
 //!
 //! `ratatui::init` and `ratatui::restore` are not used. `restore` prints on failure, which panics
@@ -21,6 +22,7 @@
 mod frame_backend;
 mod hangup;
 mod nonblocking_tty;
+mod options;
 mod osc;
 mod panics;
 mod process;
@@ -28,13 +30,14 @@ mod signals;
 mod state;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 use ratatui::backend::Backend as _;
 use ratatui::{Frame, Terminal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+pub use self::options::ScreenOptions;
 pub use self::osc::{ColorDepth, TerminalCaps};
 pub use self::panics::sanitise_panics;
 pub use self::process::{exit_now, harden_process, ignore_file_size_signal};
@@ -57,37 +60,6 @@ const MAX_PENDING_BYTES: usize = 64 * 1024;
 
 /// Longer titles are cut by every window list anyway.
 const MAX_TITLE_CHARS: usize = 120;
-
-/// Mouse capture: the program or the terminal gets clicks and the wheel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MouseCapture {
-    /// The terminal gets the mouse: text is selected and copied as everywhere else.
-    #[default]
-    Off,
-    /// Presses, releases and the wheel are reported. Motion is not: each move would wake an idle
-    /// program (crossterm's `EnableMouseCapture` requests all motion).
-    On,
-}
-
-/// Reports of the terminal about a change between dark and light mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ColorScheme {
-    /// Off: the user chose a theme.
-    #[default]
-    Fixed,
-    /// On, if the terminal knows mode 2031.
-    Followed,
-}
-
-/// Options of [`TerminalScreen::enter`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ScreenOptions {
-    pub mouse: MouseCapture,
-    pub color_scheme: ColorScheme,
-    pub caps: TerminalCaps,
-    /// Columns and rows if the terminal reports none.
-    pub assumed_size: (u16, u16),
-}
 
 /// The terminal in raw mode, with alternate screen, hidden cursor and bracketed paste.
 ///
@@ -128,7 +100,7 @@ impl TerminalScreen {
     /// If neither standard output nor `/dev/tty` is a terminal, a thread cannot be started, or
     /// there is no tokio runtime with I/O.
     pub fn enter(options: ScreenOptions) -> io::Result<(Self, mpsc::Receiver<Interruption>)> {
-        let terminal_state = Arc::new(TerminalState::open(options.mouse, options.color_scheme)?);
+        let terminal_state = Arc::new(TerminalState::open(options)?);
         let mut tty = NonBlockingTty::open(terminal_state.tty())?;
         let (sender, receiver) = mpsc::channel(QUEUE_SIZE);
         panics::install_hook(Arc::clone(&terminal_state), sender.clone());
@@ -144,7 +116,7 @@ impl TerminalScreen {
         .inspect_err(|_| terminal_state.force_restore())?;
         let screen = Self {
             terminal,
-            seen_continues: terminal_state.continue_count(),
+            seen_continues: terminal_state.continue_count.load(SeqCst),
             terminal_state,
             title: String::new(),
             caps: options.caps,
@@ -176,25 +148,13 @@ impl TerminalScreen {
         self.send(format!("\x1b]2;{}\x07", self.title).as_bytes())
     }
 
-    /// Sends a sequence unless more than [`MAX_PENDING_BYTES`] are unsent.
-    fn send_limited(&mut self, sequence: &str) -> io::Result<()> {
-        if self.terminal.backend().pending_bytes() > MAX_PENDING_BYTES {
-            return Ok(());
-        }
-        self.send(sequence.as_bytes())
-    }
-
     /// Sends a sequence between two frames; nothing while the program does not own the terminal.
     fn send(&mut self, sequence: &[u8]) -> io::Result<()> {
         if self.terminal_state.owner() != Owner::Program {
             return Ok(());
         }
-        let tty = self.terminal.backend_mut().tty();
+        let tty = &mut self.terminal.backend_mut().tty;
         self.terminal_state.write(tty, sequence)
-    }
-
-    fn tty(&mut self) -> &mut NonBlockingTty {
-        self.terminal.backend_mut().tty()
     }
 }
 
@@ -207,19 +167,21 @@ impl Display for TerminalScreen {
     }
 
     fn is_size_unknown(&self) -> bool {
-        self.terminal.backend().is_size_unknown()
+        let size = self.terminal_state.window_size();
+        size.is_ok_and(|size| size.ws_col == 0 || size.ws_row == 0)
     }
 
     fn has_pending_output(&self) -> bool {
-        self.terminal.backend().pending_bytes() > 0
+        self.terminal.backend().tty.pending_bytes() > 0
     }
 
     /// Nothing is sent once the terminal is restored.
     async fn flush_pending(&mut self) -> io::Result<()> {
+        let tty = &mut self.terminal.backend_mut().tty;
         if self.terminal_state.owner() != Owner::Program {
-            self.tty().discard();
+            tty.discard();
         }
-        let flushed = self.tty().flush_pending().await;
+        let flushed = tty.flush_pending().await;
         flushed.map_err(|errno| self.terminal_state.record_error(errno))
     }
 
@@ -233,7 +195,8 @@ impl Display for TerminalScreen {
             Owner::Program => {}
             Owner::Shell | Owner::Leaving | Owner::ForceRestoring => return Ok(()),
         }
-        self.terminal_state.clear_resized();
+        // Before the size is read.
+        self.terminal_state.is_resized.store(false, SeqCst);
         self.terminal.draw(view)?;
         Ok(())
     }
@@ -256,14 +219,14 @@ impl Display for TerminalScreen {
     /// Keep the event stream: its thread is stopped too. If a fatal signal arrived meanwhile, the
     /// screen is not entered, and [`Interruption::Quit`] is in the channel.
     fn suspend(&mut self) -> io::Result<()> {
-        self.terminal_state.leave(self.terminal.backend_mut().tty());
+        let tty = &mut self.terminal.backend_mut().tty;
+        self.terminal_state.leave(tty);
         self.terminal_state.stop_process_group();
-        self.seen_continues = self.terminal_state.continue_count();
-        if self.terminal_state.is_exiting() {
+        self.seen_continues = self.terminal_state.continue_count.load(SeqCst);
+        if self.terminal_state.is_exiting.load(SeqCst) {
             return Ok(());
         }
-        self.terminal_state
-            .enter(self.terminal.backend_mut().tty())?;
+        self.terminal_state.enter(tty)?;
         self.restore_screen()
     }
 
@@ -272,13 +235,13 @@ impl Display for TerminalScreen {
     ///
     /// Call it on [`Interruption::Continued`]; after [`TerminalScreen::suspend`] it does nothing.
     fn resume(&mut self) -> io::Result<bool> {
-        let continues = self.terminal_state.continue_count();
+        let continues = self.terminal_state.continue_count.load(SeqCst);
         if continues == self.seen_continues || self.terminal_state.owner() != Owner::Program {
             return Ok(false);
         }
         self.seen_continues = continues;
         self.terminal_state
-            .reapply_modes(self.terminal.backend_mut().tty())?;
+            .reapply_modes(&mut self.terminal.backend_mut().tty)?;
         self.restore_screen()?;
         Ok(true)
     }
@@ -305,24 +268,31 @@ impl Display for TerminalScreen {
 
     /// Returns the size of a cell in pixels as the kernel reports it; many terminals set none.
     fn cell_size(&self) -> Option<CellSize> {
-        self.terminal.backend().cell_size()
+        let size = self.terminal_state.window_size().ok()?;
+        let width = size.ws_xpixel.checked_div(size.ws_col)?;
+        let height = size.ws_ypixel.checked_div(size.ws_row)?;
+        (width > 0 && height > 0).then_some(CellSize { width, height })
     }
 
     /// Sends a clipboard text (OSC 52), a notification or the bell; the terminal confirms none. It
     /// rings the bell if it has no notifications.
     fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()> {
+        if self.terminal.backend().tty.pending_bytes() > MAX_PENDING_BYTES {
+            return Ok(());
+        }
         let sequence = match request {
             TerminalRequest::Copy(text) => self.caps.copy_sequence(text),
             TerminalRequest::Notify { title, body } => self.caps.notification_sequence(title, body),
             TerminalRequest::Bell => osc::BELL.to_owned(),
         };
-        self.send_limited(&sequence)
+        self.send(sequence.as_bytes())
     }
 }
 
 impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        self.terminal_state.leave(self.terminal.backend_mut().tty());
+        self.terminal_state
+            .leave(&mut self.terminal.backend_mut().tty);
     }
 }
 

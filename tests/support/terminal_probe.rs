@@ -12,8 +12,8 @@ use kietop::app::keymap::KeyChord;
 use kietop::runtime::Display as _;
 use kietop::runtime::input::{InputEvent, InputReader};
 use kietop::runtime::terminal::{
-    Interruption, MouseCapture, SIGNAL_EXIT_BASE, ScreenOptions, TerminalScreen, exit_now,
-    harden_process, sanitise_panics,
+    Interruption, SIGNAL_EXIT_BASE, ScreenOptions, TerminalScreen, exit_now, harden_process,
+    sanitise_panics,
 };
 use ratatui::Frame;
 use ratatui::style::{Style, Styled as _};
@@ -50,7 +50,7 @@ pub(crate) fn run_probe(is_drawing: bool) -> ! {
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         let _guard = runtime.enter();
         let (screen, interruptions) = TerminalScreen::enter(ScreenOptions {
-            mouse: MouseCapture::On,
+            captures_mouse: true,
             assumed_size: (80, 24),
             ..ScreenOptions::default()
         })
@@ -117,7 +117,7 @@ async fn run_loop(
                     None => suspend = chord == KeyChord::ctrl('z'),
                 },
                 Ok(InputEvent::Paste(text)) => probe.keys += text.matches('n').count(),
-                Ok(InputEvent::Mouse(_) | InputEvent::Reply(_) | InputEvent::Focus(_)) => {}
+                Ok(InputEvent::Mouse(..) | InputEvent::Reply(_) | InputEvent::Focus(_)) => {}
                 Err(_) => {
                     screen.leave();
                     return HANG_UP_EXIT_CODE;

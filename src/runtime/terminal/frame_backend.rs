@@ -12,11 +12,9 @@ use std::sync::Arc;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
-use rustix::termios::tcgetwinsize;
 
 use super::nonblocking_tty::NonBlockingTty;
 use super::state::TerminalState;
-use crate::runtime::input::CellSize;
 
 /// The largest area drawn. A terminal may report 65535×65535, and two buffers of that many cells
 /// fit in no memory (2000×2000 already takes 379 MB).
@@ -36,7 +34,8 @@ const END_UPDATE: &[u8] = b"\x1b[?2026l";
 #[derive(Debug)]
 pub(super) struct FrameBackend {
     terminal_state: Arc<TerminalState>,
-    tty: NonBlockingTty,
+    /// For writes between frames.
+    pub(super) tty: NonBlockingTty,
     frame_bytes: Vec<u8>,
     /// The size if the terminal reports none.
     assumed_size: Size,
@@ -61,28 +60,6 @@ impl FrameBackend {
         };
         backend.begin_frame();
         backend
-    }
-
-    /// Returns the terminal, for writes between frames.
-    pub(super) fn tty(&mut self) -> &mut NonBlockingTty {
-        &mut self.tty
-    }
-
-    pub(super) fn pending_bytes(&self) -> usize {
-        self.tty.pending_bytes()
-    }
-
-    pub(super) fn is_size_unknown(&self) -> bool {
-        tcgetwinsize(self.terminal_state.tty())
-            .is_ok_and(|size| size.ws_col == 0 || size.ws_row == 0)
-    }
-
-    /// Returns the size of a cell in pixels, if the kernel has it.
-    pub(super) fn cell_size(&self) -> Option<CellSize> {
-        let size = tcgetwinsize(self.terminal_state.tty()).ok()?;
-        let width = size.ws_xpixel.checked_div(size.ws_col)?;
-        let height = size.ws_ypixel.checked_div(size.ws_row)?;
-        (width > 0 && height > 0).then_some(CellSize { width, height })
     }
 
     /// Discards the collected bytes and starts a frame that clears the screen.
@@ -159,8 +136,7 @@ impl Backend for FrameBackend {
     }
 
     fn size(&self) -> io::Result<Size> {
-        let size = tcgetwinsize(self.terminal_state.tty())
-            .map_err(|errno| self.terminal_state.record_error(errno))?;
+        let size = self.terminal_state.window_size()?;
         let or_assumed = |reported, assumed| if reported == 0 { assumed } else { reported };
         Ok(Size {
             width: or_assumed(size.ws_col, self.assumed_size.width).clamp(1, MAX_SIZE.width),
@@ -168,16 +144,9 @@ impl Backend for FrameBackend {
         })
     }
 
+    /// Fails: ratatui does not use it.
     fn window_size(&mut self) -> io::Result<WindowSize> {
-        let size = tcgetwinsize(self.terminal_state.tty())
-            .map_err(|errno| self.terminal_state.record_error(errno))?;
-        Ok(WindowSize {
-            columns_rows: self.size()?,
-            pixels: Size {
-                width: size.ws_xpixel,
-                height: size.ws_ypixel,
-            },
-        })
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Sends the frame unless it is empty.

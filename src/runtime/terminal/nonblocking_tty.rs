@@ -7,17 +7,12 @@
 //!
 //! Bytes are sent as they are: sanitising is the caller's job.
 
-use std::{
-    fs::{File, OpenOptions},
-    future,
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
-    path::Path,
-    thread,
-    time::Duration,
-};
+use std::{fs::OpenOptions, future, io, thread, time::Duration};
 
-use rustix::{fd::AsFd, fs::OFlags, io::Errno, termios::ttyname};
+use rustix::{fd::AsFd, io::Errno};
 use tokio::{net::unix::pipe::Sender, time};
+
+use crate::runtime::tty::reopen_nonblocking;
 
 /// Interval of retries in case the kernel does not report the terminal as writable.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,21 +29,15 @@ pub(super) struct NonBlockingTty {
 }
 
 impl NonBlockingTty {
-    /// Opens the terminal a second time: `O_NONBLOCK` is a property of the open file, which
-    /// standard output shares with the shell.
+    /// Opens the terminal a second time.
     ///
     /// # Errors
     ///
     /// If there is no terminal, or no tokio runtime with I/O.
-    pub(super) fn open(tty: impl AsFd) -> std::io::Result<Self> {
-        let opened = ttyname(tty, Vec::new())
-            .map_err(std::io::Error::from)
-            .and_then(|name| {
-                open_nonblocking(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes())))
-            });
-        let tty = opened.or_else(|_| open_nonblocking(Path::new("/dev/tty")))?;
+    pub(super) fn open(tty: impl AsFd) -> io::Result<Self> {
+        let file = reopen_nonblocking(tty, OpenOptions::new().write(true))?;
         Ok(Self {
-            tty: Sender::from_file_unchecked(tty)?,
+            tty: Sender::from_file_unchecked(file)?,
             pending: Vec::new(),
         })
     }
@@ -65,8 +54,8 @@ impl NonBlockingTty {
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         self.pending.extend_from_slice(bytes);
         match self.write_pending() {
-            Ok(()) | Err(Errno::AGAIN) => Ok(()),
-            Err(errno) => Err(errno),
+            Err(Errno::AGAIN) => Ok(()),
+            result => result,
         }
     }
 
@@ -86,16 +75,15 @@ impl NonBlockingTty {
                     // Tokio's own write, because it clears the readiness if the terminal is full.
                     match self.tty.try_write(&self.pending) {
                         Ok(count) => drop(self.pending.drain(..count)),
-                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                         Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
                     }
                 }
                 () = time::sleep(RETRY_INTERVAL) => {}
             }
             match self.write_pending() {
-                Ok(()) => return Ok(()),
                 Err(Errno::AGAIN) => {}
-                Err(errno) => return Err(errno),
+                result => return result,
             }
         }
     }
@@ -139,12 +127,4 @@ impl NonBlockingTty {
         self.pending.drain(..written);
         result
     }
-}
-
-pub(super) fn open_nonblocking(path: &Path) -> std::io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new()
-        .write(true)
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
-        .open(path)
 }

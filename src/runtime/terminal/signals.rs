@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
@@ -64,14 +65,16 @@ pub(super) fn watch(
                 match signal {
                     SIGTSTP => send_interruption(&interruptions, Interruption::Suspend),
                     SIGCONT => {
-                        terminal_state.count_continue();
+                        terminal_state.continue_count.fetch_add(1, SeqCst);
                         send_interruption(&interruptions, Interruption::Continued);
                     }
-                    SIGWINCH if terminal_state.mark_resized() => {
+                    // Only the first since the last draw: many of them must not fill the channel,
+                    // or a fatal signal would be lost.
+                    SIGWINCH if !terminal_state.is_resized.swap(true, SeqCst) => {
                         send_interruption(&interruptions, Interruption::Resized);
                     }
                     SIGWINCH => {}
-                    fatal if terminal_state.mark_exiting() => {
+                    fatal if !terminal_state.is_exiting.swap(true, SeqCst) => {
                         send_interruption(&interruptions, Interruption::Quit { signal: fatal });
                         exit_after_timeout(&terminal_state, fatal);
                     }

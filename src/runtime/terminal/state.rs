@@ -8,18 +8,19 @@
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use rustix::termios::{
+    OptionalActions, QueueSelector, Termios, Winsize, tcflush, tcgetattr, tcgetwinsize, tcsetattr,
+};
 use tokio::sync::watch;
 
-use super::nonblocking_tty::{NonBlockingTty, open_nonblocking};
-use super::{ColorScheme, MouseCapture};
+use super::{nonblocking_tty::NonBlockingTty, options::ScreenOptions};
+use crate::runtime::tty::reopen_nonblocking;
 
 /// Saves the window and icon title.
 const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
@@ -59,7 +60,6 @@ const MAX_STOP_CHECKS: usize = 50;
 
 /// The current owner of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(super) enum Owner {
     /// Before entering, while suspended, after leaving.
     Shell,
@@ -72,45 +72,35 @@ pub(super) enum Owner {
     HungUp,
 }
 
-impl Owner {
-    fn from_u8(value: u8) -> Self {
-        [
-            Self::Shell,
-            Self::Program,
-            Self::Leaving,
-            Self::ForceRestoring,
-        ]
-        .into_iter()
-        .find(|owner| *owner as u8 == value)
-        .unwrap_or(Self::HungUp)
-    }
-}
-
 /// Returns the error that the kernel returns for a terminal that is gone.
 pub(super) fn hung_up_error() -> io::Error {
     Errno::IO.into()
 }
 
 /// The terminal's descriptor, owner and original modes.
+///
+/// Owner and modes are in watch channels, because any thread may need the latest value without
+/// waiting.
 #[derive(Debug)]
 pub(super) struct TerminalState {
     tty: OwnedFd,
     /// The modes to restore. They change when the user runs `stty` while the program is suspended.
-    /// A watch channel, because any thread may need the latest value without waiting.
     saved_modes: watch::Sender<Termios>,
-    mouse: MouseCapture,
-    color_scheme: ColorScheme,
-    owner: AtomicU8,
-    continue_count: AtomicU32,
-    is_exiting: AtomicBool,
-    is_resized: AtomicBool,
+    owner: watch::Sender<Owner>,
     ui_thread: ThreadId,
+    enter_sequences: Vec<u8>,
+    /// The number of SIGCONTs.
+    pub(super) continue_count: AtomicU32,
+    /// Whether a fatal signal has arrived: a suspended program does not enter the screen again.
+    pub(super) is_exiting: AtomicBool,
+    /// Whether a SIGWINCH has arrived since the size was last read.
+    pub(super) is_resized: AtomicBool,
 }
 
 impl TerminalState {
     /// Opens the terminal (standard output if it is one, else `/dev/tty`) and saves its modes;
     /// changes nothing.
-    pub(super) fn open(mouse: MouseCapture, color_scheme: ColorScheme) -> io::Result<Self> {
+    pub(super) fn open(options: ScreenOptions) -> io::Result<Self> {
         let stdout = io::stdout();
         let tty: OwnedFd = if stdout.is_terminal() {
             stdout.as_fd().try_clone_to_owned()?
@@ -121,17 +111,22 @@ impl TerminalState {
                 .open("/dev/tty")?
                 .into()
         };
-        let modes = tcgetattr(&tty)?;
+        let mut enter_sequences = ENTER.to_vec();
+        if options.captures_mouse {
+            enter_sequences.extend_from_slice(ENTER_MOUSE);
+        }
+        if options.follows_color_scheme {
+            enter_sequences.extend_from_slice(ENTER_SCHEME);
+        }
         Ok(Self {
+            saved_modes: watch::Sender::new(tcgetattr(&tty)?),
             tty,
-            saved_modes: watch::Sender::new(modes),
-            mouse,
-            color_scheme,
-            owner: AtomicU8::new(Owner::Shell as u8),
+            owner: watch::Sender::new(Owner::Shell),
+            ui_thread: thread::current().id(),
+            enter_sequences,
             continue_count: AtomicU32::new(0),
             is_exiting: AtomicBool::new(false),
             is_resized: AtomicBool::new(false),
-            ui_thread: thread::current().id(),
         })
     }
 
@@ -140,7 +135,7 @@ impl TerminalState {
     }
 
     pub(super) fn owner(&self) -> Owner {
-        Owner::from_u8(self.owner.load(Ordering::SeqCst))
+        *self.owner.borrow()
     }
 
     pub(super) fn is_ui_thread(&self) -> bool {
@@ -149,36 +144,12 @@ impl TerminalState {
 
     /// Records that the terminal is gone; it is not used any more.
     pub(super) fn mark_hung_up(&self) {
-        self.set_owner(Owner::HungUp);
+        self.owner.send_replace(Owner::HungUp);
     }
 
-    /// Records a fatal signal, so that a suspended program does not enter the screen again.
-    /// Returns whether it is the first one.
-    pub(super) fn mark_exiting(&self) -> bool {
-        !self.is_exiting.swap(true, Ordering::SeqCst)
-    }
-
-    pub(super) fn is_exiting(&self) -> bool {
-        self.is_exiting.load(Ordering::SeqCst)
-    }
-
-    /// Records a SIGWINCH. Returns whether it is the first since [`TerminalState::clear_resized`]:
-    /// many of them must not fill the channel, or a fatal signal would be lost.
-    pub(super) fn mark_resized(&self) -> bool {
-        !self.is_resized.swap(true, Ordering::SeqCst)
-    }
-
-    /// Resets [`Self::mark_resized`]; call this before reading the size.
-    pub(super) fn clear_resized(&self) {
-        self.is_resized.store(false, Ordering::SeqCst);
-    }
-
-    pub(super) fn count_continue(&self) {
-        self.continue_count.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(super) fn continue_count(&self) -> u32 {
-        self.continue_count.load(Ordering::SeqCst)
+    /// Returns the size in cells and in pixels, as the kernel reports it; 0 if unknown.
+    pub(super) fn window_size(&self) -> io::Result<Winsize> {
+        tcgetwinsize(&self.tty).map_err(|errno| self.record_error(errno))
     }
 
     /// Saves the current modes, then sets raw mode and enters the alternate screen.
@@ -190,9 +161,10 @@ impl TerminalState {
             return Err(hung_up_error());
         }
         self.saved_modes.send_replace(tcgetattr(&self.tty)?);
-        self.set_owner(Owner::Program);
-        let entered = crossterm::terminal::enable_raw_mode()
-            .and_then(|()| self.write(tty, &[PUSH_TITLE, &self.mode_sequences()].concat()));
+        self.owner.send_replace(Owner::Program);
+        let entered = self
+            .set_raw_mode()
+            .and_then(|()| self.write(tty, &[PUSH_TITLE, &self.enter_sequences].concat()));
         if entered.is_err() {
             self.leave(tty);
         }
@@ -202,10 +174,14 @@ impl TerminalState {
     /// Sets every mode again without saving the current ones: after a stop from outside they are
     /// the shell's, or already raw.
     pub(super) fn reapply_modes(&self, tty: &mut NonBlockingTty) -> io::Result<()> {
+        self.set_raw_mode()?;
+        self.write(tty, &self.enter_sequences)
+    }
+
+    fn set_raw_mode(&self) -> io::Result<()> {
         let mut raw = self.saved_modes.borrow().clone();
         raw.make_raw();
-        tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
-        self.write(tty, &self.mode_sequences())
+        Ok(tcsetattr(&self.tty, OptionalActions::Now, &raw)?)
     }
 
     /// Restores the terminal; does nothing if the program does not own it.
@@ -224,8 +200,6 @@ impl TerminalState {
             return;
         }
         self.restore_modes();
-        // Resets crossterm's record of the mode, so that a later `enter` works.
-        crossterm::terminal::disable_raw_mode().ok();
         if tty.send_with_retries(LEAVE, MAX_LEAVE_RETRIES) == Err(Errno::AGAIN) {
             self.force_leave();
         }
@@ -248,12 +222,12 @@ impl TerminalState {
     /// Outside the main thread the kernel may deliver the stop shortly after the call; without the
     /// wait, the screen would be entered again before the stop.
     pub(super) fn stop_process_group(&self) {
-        let before = self.continue_count();
+        let before = self.continue_count.load(SeqCst);
         if kill_current_process_group(Signal::STOP).is_err() {
             return;
         }
         for _ in 0..MAX_STOP_CHECKS {
-            if self.continue_count() != before {
+            if self.continue_count.load(SeqCst) != before {
                 break;
             }
             thread::park_timeout(Duration::from_millis(10));
@@ -279,7 +253,7 @@ impl TerminalState {
     /// because another process that is blocked in a write may take the space.
     fn force_leave(&self) {
         tcflush(&self.tty, QueueSelector::OFlush).ok();
-        let Ok(tty) = open_nonblocking(Path::new("/dev/tty")) else {
+        let Ok(tty) = reopen_nonblocking(&self.tty, OpenOptions::new().write(true)) else {
             return;
         };
         for _ in 0..RESTORE_TRIES {
@@ -298,28 +272,14 @@ impl TerminalState {
         tcsetattr(&self.tty, OptionalActions::Now, &self.saved_modes.borrow()).ok();
     }
 
-    fn mode_sequences(&self) -> Vec<u8> {
-        let mouse = match self.mouse {
-            MouseCapture::Off => &b""[..],
-            MouseCapture::On => ENTER_MOUSE,
-        };
-        let scheme = match self.color_scheme {
-            ColorScheme::Fixed => &b""[..],
-            ColorScheme::Followed => ENTER_SCHEME,
-        };
-        [ENTER, mouse, scheme].concat()
-    }
-
-    fn set_owner(&self, owner: Owner) {
-        self.owner.store(owner as u8, Ordering::SeqCst);
-    }
-
     /// Sets the owner to `next` if it is one of `from`; returns whether it did.
     fn change_owner(&self, from: &[Owner], next: Owner) -> bool {
-        from.iter().any(|owner| {
-            self.owner
-                .compare_exchange(*owner as u8, next as u8, Ordering::SeqCst, Ordering::SeqCst)
-                .is_ok()
+        self.owner.send_if_modified(|owner| {
+            let is_changed = from.contains(owner);
+            if is_changed {
+                *owner = next;
+            }
+            is_changed
         })
     }
 }
@@ -327,19 +287,6 @@ impl TerminalState {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_owner_round_trips() {
-        for owner in [
-            Owner::Shell,
-            Owner::Program,
-            Owner::Leaving,
-            Owner::ForceRestoring,
-            Owner::HungUp,
-        ] {
-            assert_eq!(Owner::from_u8(owner as u8), owner);
-        }
-    }
 
     #[test]
     fn leaving_reverts_entering() {
