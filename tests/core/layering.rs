@@ -319,7 +319,13 @@ fn files_have_a_header_and_no_mod_rs() {
 
 #[test]
 fn there_are_no_import_cycles() {
-    let in_progress = ["adapters/store", "runtime"];
+    let in_progress = [
+        "adapters/store",
+        "runtime.rs",
+        "runtime/effects",
+        "runtime/headless",
+        "runtime/background",
+    ];
     let files: Vec<_> = sources("src")
         .into_iter()
         .filter(|(path, _)| {
