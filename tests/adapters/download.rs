@@ -1137,6 +1137,25 @@ async fn special_resume_files_are_ignored() {
     }
 }
 
+// A process killed while it writes the metadata leaves a third file.
+#[tokio::test]
+async fn a_killed_metadata_write_leaves_no_file() {
+    for (response, files_left) in [
+        (full_response(VIDEO, ETAG), 1),
+        (http_response("404 Not Found", "", 0, b""), 0),
+    ] {
+        let fixture = DownloadFixture::new(LIMITS);
+        let (_, meta) = leave_partial_file(&fixture, 20_000).await;
+        fs::rename(&meta, meta.with_extension("meta.new")).unwrap();
+        let server = RawServer::answering(response).await;
+
+        let saved = fixture.save_from(&server).await;
+
+        assert_eq!(saved.is_ok(), files_left == 1, "{saved:?}");
+        assert_eq!(fixture.file_names().len(), files_left);
+    }
+}
+
 #[tokio::test]
 async fn a_hard_linked_partial_file_is_not_written() {
     use std::os::unix::fs::PermissionsExt as _;

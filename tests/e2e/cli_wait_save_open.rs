@@ -439,9 +439,12 @@ async fn a_killed_save_is_completed_by_the_next() {
         let killed_by = (signal == Signal::KILL).then_some(9);
         assert_eq!(output.status.signal(), killed_by);
         let leftovers = home.saved_videos();
+        // The last one if it was killed while it wrote the metadata.
         let is_leftover = |path: &PathBuf| {
-            path.extension()
-                .is_some_and(|end| end == "part" || end == "meta")
+            let name = path.to_string_lossy();
+            [".part", ".meta", ".meta.new"]
+                .iter()
+                .any(|end| name.ends_with(end))
         };
         assert!(
             !leftovers.is_empty() && leftovers.iter().all(is_leftover),

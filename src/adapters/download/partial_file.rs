@@ -281,7 +281,7 @@ impl PartialFile {
         let synced = self.set_final_mode().and_then(|()| self.file.sync_all());
         synced.map_err(|error| self.write_error(&error))?;
         let path = self.rename_to_free_name(format.extension())?;
-        remove_if_present(&self.meta_path());
+        self.remove_meta();
         // The file is complete; only its name may be lost in a power cut.
         if let Err(error) = File::open(&self.folder).and_then(|folder| folder.sync_all()) {
             tracing::warn!(%error, path = %path.display(), "cannot sync the folder");
@@ -330,15 +330,22 @@ impl PartialFile {
         checksum().is_ok_and(|sum| sum == (self.offset(), self.meta.checksum))
     }
 
-    /// Deletes the partial file and its metadata.
+    /// Deletes the partial file and its metadata. The file goes last: without it, a later download
+    /// would not find the rest.
     pub(super) fn discard(&self) {
+        self.remove_meta();
         remove_if_present(&self.path);
+    }
+
+    /// Deletes the metadata, and the new version that a process killed in [`Self::save_meta`] left.
+    fn remove_meta(&self) {
         remove_if_present(&self.meta_path());
+        remove_if_present(&self.new_meta_path());
     }
 
     /// Sets the mode of a new file, found by creating one: reading the umask would change it.
     fn set_final_mode(&self) -> io::Result<()> {
-        let probe = self.meta_path().with_extension("meta.new");
+        let probe = self.new_meta_path();
         let mode = create_replacing(&probe, FILE_MODE)?.metadata()?.mode() & 0o777;
         remove_if_present(&probe);
         if let Err(error) = self.file.set_permissions(fs::Permissions::from_mode(mode)) {
@@ -350,6 +357,11 @@ impl PartialFile {
 
     fn meta_path(&self) -> PathBuf {
         self.path.with_extension("meta")
+    }
+
+    /// Returns the path at which new metadata is written, before it replaces the old.
+    fn new_meta_path(&self) -> PathBuf {
+        self.path.with_extension("meta.new")
     }
 
     /// Loads the metadata, and truncates the file to the bytes that its checksum covers.
@@ -381,11 +393,10 @@ impl PartialFile {
 
     /// Writes the metadata atomically.
     fn save_meta(&self) -> io::Result<()> {
-        let path = self.meta_path();
-        let new = path.with_extension("meta.new");
+        let new = self.new_meta_path();
         let written = create_replacing(&new, PARTIAL_MODE)
             .and_then(|mut file| file.write_all(&serde_json::to_vec(&self.meta)?))
-            .and_then(|()| fs::rename(&new, &path));
+            .and_then(|()| fs::rename(&new, self.meta_path()));
         written.inspect_err(|_| remove_if_present(&new))
     }
 
