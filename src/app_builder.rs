@@ -3,7 +3,9 @@
 mod demo;
 
 use std::{
-    env, fs,
+    env,
+    fmt::Display,
+    fs,
     hash::{BuildHasher as _, RandomState},
     io::{self, IsTerminal as _},
     path::PathBuf,
@@ -25,7 +27,7 @@ use kietop::{
         frames::Ffmpeg,
         http::allowed_hosts::AllowedHosts,
         input_cache::InputCache,
-        kie::{KieClient, RequestLimits, key::ApiKey},
+        kie::{KieClient, RequestLimits, key::ApiKey, key_source::KeySource},
         limited_client::{LimitedClient, shared_limiter::SharedLimiter},
         log,
         notify::SystemNotifier,
@@ -40,14 +42,14 @@ use kietop::{
         self,
         args::{GlobalArgs, SimulatorArgs, WaitArgs},
         failure::CommandFailure,
-        services::{self, ApiClient},
+        services::{self, ApiClient, CommandContext},
         signals::Signals,
         wait::{ListSnapshot, WaitProgress},
     },
-    config::{self, AsciiMode, Config, themes::ThemePalettes},
+    config::{AsciiMode, UserSettings, themes::ThemePalettes},
     domain::{
-        api_origin::ApiOrigin, list_change::AccessMode, path_text::strip_quotes,
-        preview::PreviewMode, schedule::PollIntervals, task::TaskId,
+        api_origin::ApiOrigin, path_text::strip_quotes, preview::PreviewMode,
+        schedule::PollIntervals, task::TaskId,
     },
     messages::command_line as messages,
     ports::{Clock, ListStore},
@@ -69,78 +71,59 @@ const LOG_LEVEL_VARIABLE: &str = "KIETOP_LOG";
 /// Runs the dashboard with the real API.
 pub(crate) async fn run_dashboard(global: &GlobalArgs) -> Result<i32, CommandFailure> {
     require_terminal()?;
-    let config = services::load_config(global)?;
-    let file = cli::paths::list_file(&config)?;
+    let context = CommandContext::load(global)?;
     start_log();
-    let access = services::access_mode(global);
-    let client = Arc::new(services::api_client(&config, access)?);
-    let api_key = if services::has_api_key(&config)? {
-        ApiKeyStatus::Configured
-    } else {
-        ApiKeyStatus::Missing
-    };
-    let secrets = services::known_secrets(&config)?;
-    let Config {
-        profile, settings, ..
-    } = config;
+    let client = Arc::new(context.api_client()?);
+    let settings = &context.config.settings;
     let state = AppSettings {
-        name: profile.unwrap_or_default(),
+        name: context.config.profile.clone().unwrap_or_default(),
         poll_intervals: settings.poll_intervals,
         retention: settings.retention,
-        access,
-        api_key,
-        secrets,
-        ..app_settings(&settings)?
+        access: context.access,
+        api_key: match context.key_source()? {
+            KeySource::None => ApiKeyStatus::Missing,
+            KeySource::Given(_) | KeySource::Stored(_) => ApiKeyStatus::Configured,
+        },
+        secrets: context.known_secrets()?,
+        ..app_settings(settings)?
     };
     let report: ReportRecovery =
         |notifier, recovery| notifier.report_recovery(recovery.to_string());
-    let store = store_opener(file, access, report, |store| Box::new(store));
-    let services = build_services(client, SystemClock::start(), &settings, store)?;
-    run_screen(state, &settings, services).await
+    let store = store_opener(&context, report, |store| Box::new(store));
+    let folders = CacheFolders::of_user()?;
+    let services = build_services(client, SystemClock::start(), settings, folders, store);
+    run_screen(state, settings, services).await
 }
 
 /// Waits for tasks to finish, with the core of the dashboard and no screen.
 pub(crate) async fn run_wait(args: &WaitArgs, global: &GlobalArgs) -> Result<i32, CommandFailure> {
-    let config = services::load_config(global)?;
-    let mut progress = WaitProgress::new(args, global, config.settings.retention)?;
+    let context = CommandContext::load_to_read(global)?;
+    let mut progress = WaitProgress::new(args, &context)?;
     start_log();
-    let file = cli::paths::list_file(&config)?;
-    let access = services::read_access_mode(&file, global);
-    let store = store_opener(
-        file,
-        access,
-        |_, recovery| services::report_recovery(recovery),
-        progress.filter_store(),
-    );
-    let client = Arc::new(services::api_client(&config, access)?);
+    let report: ReportRecovery = |_, recovery| services::report_recovery(recovery);
+    let store = store_opener(&context, report, progress.filter_store());
+    let client = Arc::new(context.api_client()?);
+    let settings = &context.config.settings;
     let state = State::new(AppSettings {
-        poll_intervals: config.settings.poll_intervals,
-        retention: config.settings.retention,
-        access,
+        poll_intervals: settings.poll_intervals,
+        retention: settings.retention,
+        access: context.access,
         // `wait` downloads nothing, and reports by its lines and its exit code only.
         auto_save: false,
         notifications: NotificationSettings::default(),
-        ..app_settings(&config.settings)?
+        ..app_settings(settings)?
     });
-    let services = build_services(client, SystemClock::start(), &config.settings, store)?;
+    let folders = CacheFolders::of_user()?;
+    let services = build_services(client, SystemClock::start(), settings, folders, store);
     let mut signals = Signals::listen();
     let until = async {
-        let timeout = async {
-            match &args.timeout {
-                Some(timeout) => tokio::time::sleep(*timeout).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            signal = signals.next() => Some(signal),
-            () = timeout => None,
+        match args.timeout {
+            Some(timeout) => tokio::time::timeout(timeout, signals.next()).await.ok(),
+            None => Some(signals.next().await),
         }
     };
-    match headless::run_headless(state, services, until, |state, now| {
-        progress.report_progress(&list_snapshot(state), now)
-    })
-    .await
-    {
+    let report = |state: &State, now| progress.report_progress(&list_snapshot(state), now);
+    match headless::run_headless(state, services, until, report).await {
         HeadlessEnd::Stopped(result) => result,
         HeadlessEnd::Resolved(Some(signal)) => Err(CommandFailure::interrupted(
             signal,
@@ -164,40 +147,46 @@ fn list_snapshot(state: &State) -> ListSnapshot<'_> {
     }
 }
 
+/// The folders for files that can be recreated.
+struct CacheFolders {
+    inputs: PathBuf,
+    comparisons: PathBuf,
+}
+
+impl CacheFolders {
+    fn of_user() -> Result<Self, CommandFailure> {
+        Ok(Self {
+            inputs: cli::paths::input_folder()?,
+            comparisons: cli::paths::comparison_folder()?,
+        })
+    }
+}
+
 /// Builds the real services: API, list, files and browser.
 fn build_services(
     client: Arc<ApiClient>,
     clock: impl Clock + 'static,
-    settings: &config::UserSettings,
+    settings: &UserSettings,
+    folders: CacheFolders,
     open_store: OpenStore,
-) -> Result<Services, CommandFailure> {
-    let inputs = InputCache::new(
-        cli::paths::input_folder()?,
-        Arc::new(services::input_downloader(&client)),
-    );
-    let browser = Browser::new(
-        settings.browser.clone(),
-        AllowedHosts::for_origin(client.client().origin()),
-    );
-    Ok(Services {
+) -> Services {
+    let inputs = Arc::new(services::input_downloader(&client));
+    let hosts = AllowedHosts::for_origin(client.client().origin());
+    let browser = Browser::new(settings.browser.clone(), hosts);
+    let origin = client.client().origin().clone();
+    Services {
         clock: Arc::new(clock),
         downloader: Arc::new(services::downloader(&client)),
-        exporter: Arc::new(TaskExporter::new(
-            client.client().origin().clone(),
-            settings.retention,
-        )),
+        exporter: Arc::new(TaskExporter::new(origin, settings.retention)),
         clipboard: Arc::new(SystemClipboard::from_env()),
         notifier: Arc::new(SystemNotifier::from_env()),
         api: client,
         opener: Arc::new(browser.clone()),
-        comparison_viewer: Arc::new(ComparisonPages::new(
-            cli::paths::comparison_folder()?,
-            browser,
-        )),
+        comparison_viewer: Arc::new(ComparisonPages::new(folders.comparisons, browser)),
         frame_reader: Arc::new(Ffmpeg::new(SearchPath::from_env())),
-        input_provider: Arc::new(inputs),
+        input_provider: Arc::new(InputCache::new(folders.inputs, inputs)),
         open_store,
-    })
+    }
 }
 
 /// Runs the dashboard with the simulator and a list in memory. Only the look and the keys come from
@@ -209,17 +198,15 @@ pub(crate) async fn run_demo(
     global.reject_for_simulator("demo")?;
     require_terminal()?;
     let settings = services::load_config(global).unwrap_or_default().settings;
-    let started = simulator::start(
-        cli::simulate::simulator_settings(args, 0),
-        SystemClock::wall(),
-    )
-    .await;
-    let simulator = started
-        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
-    let origin = ApiOrigin::parse(simulator.base_url.as_str())
-        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
-    let key = ApiKey::parse("demo")
-        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
+    let cannot_start =
+        |error: &dyn Display| CommandFailure::general(messages::cannot_start_simulator(&error));
+    let simulator_settings = cli::simulate::simulator_settings(args, 0);
+    let simulator = simulator::start(simulator_settings, SystemClock::wall())
+        .await
+        .map_err(|error| cannot_start(&error))?;
+    let origin = ApiOrigin::parse(simulator.base_url.as_str());
+    let origin = origin.map_err(|error| cannot_start(&error))?;
+    let key = ApiKey::parse("demo").map_err(|error| cannot_start(&error))?;
     let client = KieClient::new(origin, Some(key), RequestLimits::default());
     let limiter = SharedLimiter::in_memory(SystemClock::since_boot);
     let clock = DemoClock::start(simulator.clock);
@@ -239,18 +226,11 @@ pub(crate) async fn run_demo(
     // A demo keeps nothing; without this folder it has no comparison pages and no previews.
     let folder = cli::paths::create_temporary_folder()?;
     let client = Arc::new(LimitedClient::new(client, Arc::new(limiter)));
-    let inputs = InputCache::new(
-        folder.join("inputs"),
-        Arc::new(services::input_downloader(&client)),
-    );
-    let services = build_services(client, clock, &settings, open_store)?;
-    let browser = Browser::new(settings.browser.clone(), AllowedHosts::PublicAndLoopback);
-    let pages = ComparisonPages::new(folder.clone(), browser);
-    let services = Services {
-        comparison_viewer: Arc::new(pages),
-        input_provider: Arc::new(inputs),
-        ..services
+    let folders = CacheFolders {
+        inputs: folder.join("inputs"),
+        comparisons: folder.clone(),
     };
+    let services = build_services(client, clock, &settings, folders, open_store);
     let code = run_screen(state, &settings, services).await;
     // A failure leaves temporary files, which the system removes.
     fs::remove_dir_all(&folder).unwrap_or_default();
@@ -260,7 +240,7 @@ pub(crate) async fn run_demo(
 /// Enters the terminal screen, runs the event loop and restores the terminal.
 async fn run_screen(
     app_settings: AppSettings,
-    settings: &config::UserSettings,
+    settings: &UserSettings,
     services: Services,
 ) -> Result<i32, CommandFailure> {
     let themes = choose_themes(settings);
@@ -289,7 +269,7 @@ async fn run_screen(
 }
 
 /// Returns the app settings that come from the user's settings and the environment.
-fn app_settings(settings: &config::UserSettings) -> Result<AppSettings, CommandFailure> {
+fn app_settings(settings: &UserSettings) -> Result<AppSettings, CommandFailure> {
     let home = home_folder().ok();
     let save_folder = match &home {
         // Without a home folder the user must type one to save.
@@ -312,7 +292,7 @@ fn app_settings(settings: &config::UserSettings) -> Result<AppSettings, CommandF
 }
 
 /// Returns how previews are drawn; without colour there are none.
-fn preview_mode(settings: &config::UserSettings) -> PreviewMode {
+fn preview_mode(settings: &UserSettings) -> PreviewMode {
     if is_variable_set("NO_COLOR") || settings.colours.base == ThemePalette::monochrome() {
         PreviewMode::Off
     } else {
@@ -321,7 +301,7 @@ fn preview_mode(settings: &config::UserSettings) -> PreviewMode {
 }
 
 /// Chooses the themes: without colour under `NO_COLOR`, and in ASCII if the terminal needs it.
-fn choose_themes(settings: &config::UserSettings) -> Themes {
+fn choose_themes(settings: &UserSettings) -> Themes {
     let is_ascii = match settings.ascii {
         AsciiMode::On => true,
         AsciiMode::Off => false,
@@ -353,11 +333,11 @@ type ReportRecovery = fn(&StoreNotifier, &Recovery);
 
 /// Returns the function that opens the list file and watches it for changes by other processes.
 fn store_opener(
-    file: PathBuf,
-    access: AccessMode,
+    context: &CommandContext,
     report: ReportRecovery,
     mut wrap: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
+    let (file, access) = (context.list_file.clone(), context.access);
     OpenStore::new(move |notifier| {
         let recovery_notifier = notifier.clone();
         let store =

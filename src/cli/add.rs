@@ -11,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     args::{AddArgs, GlobalArgs},
     failure::CommandFailure,
-    output, services,
+    output,
+    services::CommandContext,
 };
 use crate::{
     adapters::{
@@ -46,11 +47,11 @@ const MIN_ID_LEN: usize = MIN_PREFIX_LEN;
 /// each are added at once, so memory does not grow with the input, and a kill loses one chunk at
 /// most.
 pub fn run(args: &AddArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
-    services::require_writable(global)?;
+    let context = CommandContext::load_to_write(global)?;
     if args.tee && !args.ids.iter().any(|text| text == "-") {
         return Err(CommandFailure::usage(messages::TEE_NEEDS_STDIN));
     }
-    let secrets = services::known_secrets(&services::load_config(global)?)?;
+    let secrets = context.known_secrets()?;
     let mut given = Vec::new();
     for text in args.ids.iter().filter(|text| *text != "-") {
         given.extend(parse_argument(text, args.force, &secrets)?);
@@ -60,7 +61,7 @@ pub fn run(args: &AddArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
         .as_deref()
         .map(|label| CleanText::line(label, MAX_LABEL_LEN));
     let mut adder = IdAdder {
-        store: services::open_list(global)?,
+        store: context.open_list()?,
         label: label.filter(|label| !label.is_empty()),
         tee: args.tee,
         added: 0,

@@ -1,7 +1,7 @@
 //! `kietop list` and `kietop show`: print known states, after a check with `--refresh`.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt::Write as _,
     io::{self, IsTerminal as _},
     ops::ControlFlow,
@@ -13,7 +13,8 @@ use super::{
     failure::{CommandFailure, exit},
     output,
     refresh::{self, AnswerSink, RefreshStopped},
-    resolve, services,
+    resolve,
+    services::CommandContext,
     signals::Signals,
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
         poll_result::{PollError, PollResult},
         query::{FilterContext, MAX_QUERY_LEN, Query},
         schedule::PollState,
-        task::{Family, TaskId, TaskState},
+        task::{TaskId, TaskState},
         text::CleanText,
         watched_task::WatchedTask,
     },
@@ -45,52 +46,44 @@ const MAX_JOURNAL_LINES: usize = 1000;
 pub async fn run(args: &ListArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     let query = parse_filter(args.filter.as_deref().unwrap_or_default())?;
     let states = Query::any_state(&args.state);
-    let retention = services::load_config(global)?.settings.retention;
-    let mut store = services::open_list_to_read(global)?;
+    let context = CommandContext::load_to_read(global)?;
+    let retention = context.config.settings.retention;
+    let mut store = context.open_list()?;
     let mut tasks = store.load()?;
     let mut failure = None;
     if args.refresh {
-        let unfinished = tasks
-            .iter()
-            .filter(|watched| matches!(watched.poll_state, PollState::DueAt(_)))
-            .map(|watched| (watched.id().clone(), watched.task.family()))
-            .collect();
-        failure = refresh_tasks(&mut store, &mut tasks, unfinished, global).await?;
+        let is_unfinished =
+            |watched: &WatchedTask| matches!(watched.poll_state, PollState::DueAt(_));
+        failure = refresh_tasks(&context, &mut store, &mut tasks, is_unfinished).await?;
     }
     // Before the filter, which may ask for saved tasks.
     for watched in &mut tasks {
         resolve::check_saved_files(watched);
     }
     // From all tasks: the estimate uses every run time, and titles are unique in the whole list.
-    let context = filter_context(&tasks, retention);
+    let filter_context = filter_context(&tasks, retention);
     let mut labels = LabelIndex::default();
     for watched in &tasks {
         labels.add(watched.label.as_ref());
     }
     let mut searcher = Searcher::default();
     tasks.retain(|watched| {
-        states.matches(watched, &context, &mut searcher)
-            && query.matches(watched, &context, &mut searcher)
+        states.matches(watched, &filter_context, &mut searcher)
+            && query.matches(watched, &filter_context, &mut searcher)
     });
     if tasks.is_empty() && labels.count() > 0 && !(query.is_empty() && states.is_empty()) {
         output::report(messages::NO_FILTER_MATCH);
     }
     tasks.sort_by(|a, b| (b.started_at(), b.id()).cmp(&(a.started_at(), a.id())));
-    let records = || {
-        tasks
-            .iter()
-            .map(|watched| json::task_record(watched, retention))
-    };
+    let record = |watched| json::task_record(watched, retention);
     if args.json {
-        output::to_stdout(&format!("{}\n", json::to_safe_json(&records().collect())))?;
+        output::to_stdout(&json::to_json_line(&tasks.iter().map(record).collect()))?;
     } else if args.csv {
-        output::to_stdout(&csv::to_csv(
-            &records().collect::<Vec<_>>(),
-            &json::FIELD_NAMES,
-        ))?;
+        let records: Vec<_> = tasks.iter().map(record).collect();
+        output::to_stdout(&csv::to_csv(&records, &json::FIELD_NAMES))?;
     } else {
         let has_header = io::stdout().is_terminal() && !tasks.is_empty();
-        output::to_stdout(&format_table(&tasks, &labels, &context, has_header))?;
+        output::to_stdout(&format_table(&tasks, &labels, &filter_context, has_header))?;
     }
     failure.map_or(Ok(()), Err)
 }
@@ -139,8 +132,9 @@ fn filter_context(tasks: &[WatchedTask], retention: Duration) -> FilterContext {
 
 /// Prints one task.
 pub async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
-    let retention = services::load_config(global)?.settings.retention;
-    let mut store = services::open_list_to_read(global)?;
+    let context = CommandContext::load_to_read(global)?;
+    let retention = context.config.settings.retention;
+    let mut store = context.open_list()?;
     let id = match resolve::resolve_id(&mut store, &args.id) {
         Ok(id) => id,
         Err(failure) => return show_removed(&mut store, args, failure),
@@ -148,11 +142,7 @@ pub async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<(), CommandFai
     let mut failure = None;
     let mut tasks = vec![resolve::find_task(&mut store, &id)?];
     if args.refresh {
-        let requested = tasks
-            .iter()
-            .map(|watched| (id.clone(), watched.task.family()))
-            .collect();
-        failure = refresh_tasks(&mut store, &mut tasks, requested, global).await?;
+        failure = refresh_tasks(&context, &mut store, &mut tasks, |_| true).await?;
     }
     let mut watched = tasks
         .into_iter()
@@ -160,10 +150,7 @@ pub async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<(), CommandFai
         .ok_or_else(|| resolve::not_on_list(&id))?;
     resolve::check_saved_files(&mut watched);
     if args.json {
-        output::to_stdout(&format!(
-            "{}\n",
-            json::to_safe_json(&json::task_record(&watched, retention))
-        ))?;
+        output::to_stdout(&json::to_json_line(&json::task_record(&watched, retention)))?;
     } else {
         let journal = store.read_journal(&id, MAX_JOURNAL_LINES)?;
         let mut text = format_task(&watched, retention);
@@ -201,40 +188,38 @@ fn format_journal(journal: &[JournalLine]) -> String {
     text
 }
 
-/// Checks tasks once and applies each answer as it arrives: to the list file, or with `--read-only`
-/// to `tasks` only.
+/// Checks the wanted tasks once and applies each answer as it arrives: to the list file, or with
+/// `--read-only` to `tasks` only.
 ///
 /// Returns the failure to exit with after printing the list: an account-wide error, or that every
 /// check failed. It is not stored, because it is not about a task and the next command may use
 /// another key. A signal is an error at once; answers received by then are still applied.
 async fn refresh_tasks(
+    context: &CommandContext,
     store: &mut SqliteStore,
     tasks: &mut Vec<WatchedTask>,
-    requested: Vec<(TaskId, Family)>,
-    global: &GlobalArgs,
+    is_wanted: impl Fn(&WatchedTask) -> bool,
 ) -> Result<Option<CommandFailure>, CommandFailure> {
-    if requested.is_empty() {
+    let wanted = tasks.iter().filter(|watched| is_wanted(watched));
+    let wanted: Vec<_> = wanted
+        .map(|watched| (watched.id().clone(), watched.task.family()))
+        .collect();
+    if wanted.is_empty() {
         return Ok(None);
     }
-    let config = services::load_config(global)?;
-    let client = services::api_client(&config, services::access_mode(global))?;
+    let client = context.api_client()?;
     let clock = SystemClock::start();
     let mut signals = Signals::listen();
     let mut sink = ListAnswerSink {
-        checks_before: tasks
-            .iter()
-            .map(|watched| (watched.id().clone(), watched.poll_history.checks))
-            .collect(),
         store,
         tasks,
-        clock: &clock,
-        access: services::access_mode(global),
+        access: context.access,
         counts: CheckCounts::default(),
         error: None,
     };
-    let result = refresh::refresh_once(requested, &client, &clock, signals.next(), &mut sink).await;
+    let result = refresh::refresh_once(wanted, &client, &clock, signals.next(), &mut sink).await;
     let (counts, error) = (sink.counts, sink.error);
-    if !global.read_only {
+    if context.access == AccessMode::Full {
         *tasks = store.load()?;
     }
     if let Some(error) = error {
@@ -255,8 +240,7 @@ async fn refresh_tasks(
 struct CheckCounts {
     /// Checks with an answer; "no such task" is one.
     succeeded: usize,
-    /// Failed checks by reason, in order of first appearance.
-    failed_by_reason: Vec<(String, usize)>,
+    failed_by_reason: BTreeMap<String, usize>,
 }
 
 /// The maximum number of reasons in one line.
@@ -264,49 +248,30 @@ const MAX_REASONS: usize = 3;
 
 impl CheckCounts {
     fn count_answer(&mut self, answer: &PollResult) {
-        let Some(error) = answer
-            .as_ref()
-            .err()
-            .filter(|error| **error != PollError::NotFound)
-        else {
-            self.succeeded += 1;
-            return;
-        };
-        let reason = error.summary();
-        match self
-            .failed_by_reason
-            .iter_mut()
-            .find(|(known, _)| *known == reason)
-        {
-            Some((_, count)) => *count += 1,
-            None => self.failed_by_reason.push((reason, 1)),
+        match answer {
+            Ok(_) | Err(PollError::NotFound) => self.succeeded += 1,
+            Err(error) => *self.failed_by_reason.entry(error.summary()).or_default() += 1,
         }
     }
 
     /// Returns a failure if every check failed; reports on standard error if only some did.
     fn failure_if_all_failed(&self) -> Option<CommandFailure> {
-        let failed: usize = self.failed_by_reason.iter().map(|(_, count)| count).sum();
-        if failed == 0 {
-            return None;
+        let failed: usize = self.failed_by_reason.values().sum();
+        let reason = self.failed_by_reason.keys().next()?;
+        if failed == 1 && self.succeeded == 0 {
+            return Some(CommandFailure::general(messages::check_failed(reason)));
         }
-        let named = self
-            .failed_by_reason
-            .get(..MAX_REASONS)
-            .unwrap_or(&self.failed_by_reason);
+        let named = self.failed_by_reason.iter().take(MAX_REASONS);
         let mut reasons: Vec<_> = named
-            .iter()
             .map(|(reason, count)| format!("{reason}: {count}"))
             .collect();
-        let named: usize = named.iter().map(|(_, count)| count).sum();
-        if failed > named {
-            reasons.push(messages::other_reasons(failed - named));
+        let others: usize = self.failed_by_reason.values().skip(MAX_REASONS).sum();
+        if others > 0 {
+            reasons.push(messages::other_reasons(others));
         }
         let reasons = reasons.join("; ");
         if self.succeeded == 0 {
-            let message = match (failed, self.failed_by_reason.as_slice()) {
-                (1, [(reason, _)]) => messages::check_failed(reason),
-                _ => messages::all_checks_failed(failed, &reasons),
-            };
+            let message = messages::all_checks_failed(failed, &reasons);
             return Some(CommandFailure::general(message));
         }
         let all = failed.saturating_add(self.succeeded);
@@ -318,33 +283,37 @@ impl CheckCounts {
 /// Applies answers to the list, and counts them.
 struct ListAnswerSink<'a> {
     store: &'a mut SqliteStore,
-    tasks: &'a mut Vec<WatchedTask>,
-    clock: &'a SystemClock,
+    /// The tasks as they were before their check.
+    tasks: &'a mut [WatchedTask],
     access: AccessMode,
-    /// The number of checks of each task before the refresh.
-    checks_before: HashMap<TaskId, u32>,
     counts: CheckCounts,
     error: Option<StoreError>,
+}
+
+impl ListAnswerSink<'_> {
+    fn find_task(&mut self, task: &TaskId) -> Option<&mut WatchedTask> {
+        self.tasks.iter_mut().find(|watched| watched.id() == task)
+    }
 }
 
 impl AnswerSink for ListAnswerSink<'_> {
     fn is_answered_elsewhere(&mut self, task: &TaskId) -> bool {
         let current = self.store.get(task).ok().flatten();
-        let checks = current.map(|watched| watched.poll_history.checks);
-        let is_answered = checks.is_some_and(|checks| {
-            self.checks_before
-                .get(task)
-                .is_some_and(|before| *before < checks)
-        });
+        let is_answered = match (self.find_task(task), current) {
+            (Some(before), Some(current)) => {
+                before.poll_history.checks < current.poll_history.checks
+            }
+            _ => false,
+        };
         self.counts.succeeded += usize::from(is_answered);
         is_answered
     }
 
     fn accept(&mut self, task: TaskId, answer: PollResult) -> ControlFlow<()> {
-        let at = self.clock.now().wall;
+        let at = SystemClock::wall();
         self.counts.count_answer(&answer);
         if self.access == AccessMode::ReadOnly {
-            if let Some(watched) = self.tasks.iter_mut().find(|watched| *watched.id() == task) {
+            if let Some(watched) = self.find_task(&task) {
                 watched.apply_answer(&answer, at);
             }
             return ControlFlow::Continue(());

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::{
     args::{GlobalArgs, OpenArgs},
     failure::CommandFailure,
-    output, paths, resolve, services,
+    output, paths, resolve,
+    services::CommandContext,
 };
 use crate::{
     adapters::{
@@ -16,7 +17,7 @@ use crate::{
     },
     domain::{
         link::VideoUrl,
-        list_change::{ChangeKind, ListChange},
+        list_change::{AccessMode, ChangeKind, ListChange},
     },
     messages::command_line as messages,
     ports::VideoOpener as _,
@@ -24,7 +25,8 @@ use crate::{
 
 /// Opens the first result, or the first input.
 pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
-    let mut store = services::open_list(global)?;
+    let context = CommandContext::load(global)?;
+    let mut store = context.open_list()?;
     let id = resolve::resolve_id(&mut store, &args.id)?;
     let mut watched = resolve::find_task(&mut store, &id)?;
     resolve::check_saved_files(&mut watched);
@@ -40,11 +42,8 @@ pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     for other in videos.iter().skip(1) {
         output::report(&messages::another_video(other.as_str()));
     }
-    let config = services::load_config(global)?;
-    let browser = Browser::new(
-        config.settings.browser,
-        AllowedHosts::for_origin(&config.origin),
-    );
+    let hosts = AllowedHosts::for_origin(&context.config.origin);
+    let browser = Browser::new(context.config.settings.browser, hosts);
     let file = watched.saved_file_for(url).map(Path::to_owned);
     let input_cache = paths::input_folder()?;
     let file = file.or_else(|| input_cache::cached_file_in(&input_cache, url));
@@ -56,7 +55,7 @@ pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
         output::to_stdout(&format!("{}\n", url.as_str()))?;
         return Err(CommandFailure::general(messages::open_failed(&reason)));
     }
-    if global.read_only {
+    if context.access == AccessMode::ReadOnly {
         return Ok(());
     }
     let address = file.map_or_else(

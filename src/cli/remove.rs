@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use super::{
     args::{GlobalArgs, RemoveArgs},
     failure::{CommandFailure, exit},
-    output, resolve, services,
+    output, resolve,
+    services::CommandContext,
 };
 use crate::{
     adapters::desktop::SystemClock,
@@ -16,8 +17,7 @@ use crate::{
 
 /// Removes tasks, all or none; if some are not on the list, reports each of them.
 pub fn run(args: &RemoveArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
-    services::require_writable(global)?;
-    let mut store = services::open_list(global)?;
+    let mut store = CommandContext::load_to_write(global)?.open_list()?;
     let at = SystemClock::wall();
     let (mut changes, mut errors) = (Vec::new(), Vec::new());
     for text in &args.ids {

@@ -2,7 +2,6 @@
 //! terminal.
 
 use std::{
-    cell::{Cell, RefCell},
     collections::BTreeMap,
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
@@ -12,18 +11,21 @@ use std::{
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::{
     args::{GlobalArgs, SaveArgs},
     failure::CommandFailure,
-    output, paths, resolve, services,
+    output, paths, resolve,
+    services::{self, CommandContext},
     signals::Signals,
 };
 use crate::{
     adapters::{desktop::SystemClock, environment::stderr_columns, store::SqliteStore},
-    config,
+    config::UserSettings,
     domain::{
         download::{DownloadError, DownloadRequest, TotalProgress, TransferProgress},
+        estimate::RunTimes,
         list_change::{ChangeKind, ChangeResult, ListChange},
         task::TaskId,
         text::CleanText,
@@ -31,23 +33,19 @@ use crate::{
         watched_task::WatchedTask,
     },
     messages::{command_line as messages, format},
-    ports::Downloader,
+    ports::{Clock as _, Downloader},
 };
 
 /// Saves the results of tasks and prints the path of each file.
 ///
 /// Continues after a failure, and fails at the end if a result was not saved.
 pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
-    services::require_writable(global)?;
-    let mut store = services::open_list(global)?;
-    let config = services::load_config(global)?;
-    let folder = target_folder(args, &config.settings)?;
-    let client = Arc::new(services::api_client(
-        &config,
-        services::access_mode(global),
-    )?);
-    let downloader = services::downloader(&client);
-    let retention = config.settings.retention;
+    let context = CommandContext::load_to_write(global)?;
+    let mut store = context.open_list()?;
+    let settings = &context.config.settings;
+    let folder = target_folder(args, settings)?;
+    let retention = settings.retention;
+    let downloader = services::downloader(&Arc::new(context.api_client()?));
     let mut failures = 0;
     let mut requests = Vec::new();
     let mut tasks = BTreeMap::new();
@@ -57,15 +55,18 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
             continue;
         }
         let mut watched = resolve::find_task(&mut store, &id)?;
-        let pending = pending_requests(&mut watched, &folder, retention)?;
-        tasks.insert(id.clone(), watched);
-        match pending {
-            Ok(pending) => requests.extend(pending),
-            Err(reason) => {
-                failures += 1;
-                output::report(&format!("{id}: {reason}"));
-            }
+        if watched.task.state().videos().next().is_none() {
+            failures += 1;
+            let estimate = RunTimes::default().estimate();
+            let status = watched.status(&estimate, retention, SystemClock::start().now());
+            let reason = messages::nothing_to_save(status.full_word());
+            output::report(&format!("{id}: {reason}"));
+        } else {
+            resolve::check_saved_files(&mut watched);
+            print_saved_files(&watched)?;
+            requests.extend(watched.download_requests(&folder));
         }
+        tasks.insert(id, watched);
     }
     let mut signals = Signals::listen();
     record_started(&mut store, &requests)?;
@@ -85,10 +86,7 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
 }
 
 /// Returns the absolute path of the folder to save to.
-fn target_folder(
-    args: &SaveArgs,
-    settings: &config::UserSettings,
-) -> Result<PathBuf, CommandFailure> {
+fn target_folder(args: &SaveArgs, settings: &UserSettings) -> Result<PathBuf, CommandFailure> {
     let folder = match paths::expand_option("--dir", args.dir.as_deref())? {
         Some(folder) => folder,
         None => paths::save_folder(settings)?,
@@ -97,22 +95,8 @@ fn target_folder(
         .map_err(|error| CommandFailure::general(format!("{}: {error}.", folder.display())))
 }
 
-/// Returns the results of a task to download, or the reason why there are none. Prints the files
-/// that are saved already.
-fn pending_requests(
-    watched: &mut WatchedTask,
-    folder: &Path,
-    retention: Duration,
-) -> Result<Result<Vec<DownloadRequest>, String>, CommandFailure> {
-    if watched.task.state().videos().next().is_none() {
-        let clock = SystemClock::start();
-        let now = crate::ports::Clock::now(&clock);
-        let estimate = crate::domain::estimate::RunTimes::default().estimate();
-        let status = watched.status(&estimate, retention, now);
-        let word = status.full_word();
-        return Ok(Err(messages::nothing_to_save(word)));
-    }
-    resolve::check_saved_files(watched);
+/// Prints the files of a task that are saved already, and a note if its result was not delivered.
+fn print_saved_files(watched: &WatchedTask) -> Result<(), CommandFailure> {
     let note = watched.task.state().undelivered_note();
     if !note.is_empty() {
         output::report(&format!("{}:{note}", watched.id()));
@@ -120,7 +104,7 @@ fn pending_requests(
     for file in watched.saved_results.existing() {
         output::to_stdout(&result_line(watched.id(), "already saved", &file.path))?;
     }
-    Ok(Ok(watched.download_requests(folder)))
+    Ok(())
 }
 
 /// Records the start of the downloads, so that a dashboard can resume them after an interruption.
@@ -146,9 +130,15 @@ async fn download_all(
     store: &mut SqliteStore,
     failed: &mut FailedDownloads,
 ) -> Result<usize, CommandFailure> {
-    let progress = ProgressLine::new(requests.len());
+    let mut progress = ProgressLine::new(requests.len());
+    let transfers = progress.transfers.clone();
     let start = |index: usize, request, wait| {
-        let report = progress.progress_callback(index);
+        let transfers = transfers.clone();
+        let report = move |progress| {
+            transfers.send_modify(|all| {
+                all.insert(index, progress);
+            });
+        };
         async move {
             tokio::time::sleep(wait).await;
             let result = downloader.download(request, &report).await;
@@ -174,9 +164,12 @@ async fn download_all(
             return Ok(failures);
         };
         let time = SystemClock::wall();
-        let result = result.map_err(|error| failed.classify(&request.task, error, time));
-        let retry = result.as_ref().err();
-        let retry = retry.and_then(|error| failed.count_failure(&request.task, error, time));
+        let mut retry = None;
+        let result = result.map_err(|error| {
+            let (error, wait) = failed.record_failure(&request.task, error, time);
+            retry = wait;
+            error
+        });
         if retry.is_none() {
             progress.finish_file(index, result.is_ok());
         }
@@ -215,25 +208,23 @@ struct FailedDownloads {
 }
 
 impl FailedDownloads {
-    fn classify(&self, task: &TaskId, error: DownloadError, now: Timestamp) -> DownloadError {
-        match self.tasks.get(task) {
-            Some(watched) => watched.classify_failure(error, self.retention, now),
-            None => error,
-        }
-    }
-
-    /// Counts a failure; returns the wait before a retry, if this command retries it.
-    fn count_failure(
+    /// Classifies and counts a failure; returns also the wait before a retry, if this command
+    /// retries it.
+    fn record_failure(
         &mut self,
         task: &TaskId,
-        error: &DownloadError,
+        error: DownloadError,
         now: Timestamp,
-    ) -> Option<Duration> {
-        let saved = &mut self.tasks.get_mut(task)?.saved_results;
-        saved.record_failure(error, now);
-        let is_not_ready = matches!(error, DownloadError::NotReady { .. });
-        let wait = elapsed(now, saved.retry.filter(|_| is_not_ready)?.at);
-        (wait <= MAX_RETRY_WAIT).then_some(wait)
+    ) -> (DownloadError, Option<Duration>) {
+        let Some(watched) = self.tasks.get_mut(task) else {
+            return (error, None);
+        };
+        let error = watched.classify_failure(error, self.retention, now);
+        watched.saved_results.record_failure(&error, now);
+        let retry = watched.saved_results.retry;
+        let retry = retry.filter(|_| matches!(error, DownloadError::NotReady { .. }));
+        let wait = retry.map(|retry| elapsed(now, retry.at));
+        (error, wait.filter(|wait| *wait <= MAX_RETRY_WAIT))
     }
 }
 
@@ -275,11 +266,12 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(250);
 struct ProgressLine {
     is_visible: bool,
     files: usize,
-    finished: Cell<usize>,
+    finished: usize,
     /// The number of saved files, and their bytes.
-    saved: Cell<(usize, u64)>,
-    progress: tokio::sync::watch::Sender<BTreeMap<usize, TransferProgress>>,
-    drawn: RefCell<String>,
+    saved: (usize, u64),
+    /// The progress of the running downloads, which report it.
+    transfers: watch::Sender<BTreeMap<usize, TransferProgress>>,
+    drawn: String,
 }
 
 impl ProgressLine {
@@ -288,66 +280,54 @@ impl ProgressLine {
         Self {
             is_visible: io::stderr().is_terminal() && !is_dumb,
             files,
-            finished: Cell::new(0),
-            saved: Cell::default(),
-            progress: tokio::sync::watch::Sender::default(),
-            drawn: RefCell::default(),
-        }
-    }
-
-    /// Returns the callback that records the progress of a file.
-    fn progress_callback(&self, index: usize) -> impl Fn(TransferProgress) + Send + Sync + use<> {
-        let sender = self.progress.clone();
-        move |progress| {
-            sender.send_modify(|all| {
-                all.insert(index, progress);
-            });
+            finished: 0,
+            saved: (0, 0),
+            transfers: watch::Sender::default(),
+            drawn: String::new(),
         }
     }
 
     /// Removes a finished or failed file, and clears the line for a message.
-    fn finish_file(&self, index: usize, is_saved: bool) {
+    fn finish_file(&mut self, index: usize, is_saved: bool) {
         let mut last = None;
-        self.progress.send_modify(|all| last = all.remove(&index));
-        self.finished.update(|finished| finished + 1);
+        self.transfers.send_modify(|all| last = all.remove(&index));
+        self.finished += 1;
         if is_saved {
-            let bytes = last.map_or(0, |last| last.total.unwrap_or(last.bytes));
-            self.saved
-                .update(|(files, all)| (files + 1, all.saturating_add(bytes)));
+            let (files, bytes) = self.saved;
+            let size = last.map_or(0, |last| last.total.unwrap_or(last.bytes));
+            self.saved = (files + 1, bytes.saturating_add(size));
         }
         self.clear();
     }
 
     /// Clears the progress line before a message.
-    fn clear(&self) {
+    fn clear(&mut self) {
         self.write(String::new());
     }
 
-    fn draw(&self) {
-        let running: Vec<_> = self.progress.borrow().values().copied().collect();
-        let waiting = self
-            .files
-            .saturating_sub(self.finished.get().saturating_add(running.len()));
-        let text = progress_text(&running, self.saved.get(), waiting);
+    fn draw(&mut self) {
+        let running: Vec<_> = self.transfers.borrow().values().copied().collect();
+        let done = self.finished.saturating_add(running.len());
+        let text = progress_text(&running, self.saved, self.files.saturating_sub(done));
         // A text in the last column would wrap, and the next draw clears one line only.
         let max_width = stderr_columns().unwrap_or(80).saturating_sub(1);
         self.write(format::fit_end(&text, max_width, "...").into_owned());
     }
 
-    fn write(&self, text: String) {
-        if !self.is_visible || *self.drawn.borrow() == text {
+    fn write(&mut self, text: String) {
+        if !self.is_visible || self.drawn == text {
             return;
         }
         // Carriage return, erase to the end of the line; a failure is harmless.
         write!(io::stderr(), "\r\u{1b}[K{text}").unwrap_or_default();
         io::stderr().flush().unwrap_or_default();
-        self.drawn.replace(text);
+        self.drawn = text;
     }
 }
 
 impl Drop for ProgressLine {
     fn drop(&mut self) {
-        self.write(String::new());
+        self.clear();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    path::Path,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     adapters::{
         desktop::SystemClock,
-        download::{self, HttpDownloader},
+        download::{DownloadLimits, HttpDownloader},
         environment,
         http::{allowed_hosts::AllowedHosts, proxy},
         input_cache,
@@ -35,6 +35,95 @@ use crate::{
 };
 
 const KEY_VARIABLE: &str = "KIE_API_KEY";
+
+/// The settings of a command, its list file, and whether it may write.
+#[derive(Debug)]
+pub struct CommandContext {
+    pub config: Config,
+    pub list_file: PathBuf,
+    pub access: AccessMode,
+}
+
+impl CommandContext {
+    /// Loads the settings of a command that may create the list.
+    pub fn load(global: &GlobalArgs) -> Result<Self, CommandFailure> {
+        let config = load_config(global)?;
+        let list_file = paths::list_file(&config)?;
+        let access = if global.read_only {
+            AccessMode::ReadOnly
+        } else {
+            AccessMode::Full
+        };
+        Ok(Self {
+            config,
+            list_file,
+            access,
+        })
+    }
+
+    /// Loads the settings of a command that changes the list; fails with `--read-only`.
+    pub fn load_to_write(global: &GlobalArgs) -> Result<Self, CommandFailure> {
+        if global.read_only {
+            return Err(CommandFailure::usage(messages::READ_ONLY));
+        }
+        Self::load(global)
+    }
+
+    /// Loads the settings of a command that only reads. A missing list is reported and not created,
+    /// unless its file of ids can restore it.
+    pub fn load_to_read(global: &GlobalArgs) -> Result<Self, CommandFailure> {
+        let mut context = Self::load(global)?;
+        // If this fails the file may exist; opening it gives the reason.
+        let exists = context.list_file.try_exists().unwrap_or(true);
+        if !exists && (global.read_only || !store::has_id_log(&context.list_file)) {
+            output::report(&messages::no_list(&context.list_file));
+            context.access = AccessMode::ReadOnly;
+        }
+        Ok(context)
+    }
+
+    pub fn open_list(&self) -> Result<SqliteStore, CommandFailure> {
+        let now = SystemClock::wall();
+        let opened =
+            SqliteStore::open_with_access(&self.list_file, self.access, now, report_recovery);
+        Ok(opened?)
+    }
+
+    /// Returns the API client. Its limits are shared by all processes on the list; if no file may
+    /// be created, only those of this process apply. A stored key is read at the first request.
+    pub fn api_client(&self) -> Result<ApiClient, CommandFailure> {
+        let origin = &self.config.origin;
+        // An API on this machine is reached without a proxy.
+        if !origin.is_loopback() {
+            proxy::check_environment()
+                .map_err(|error| CommandFailure::usage(format!("{error}.")))?;
+        }
+        let limiter = match self.access {
+            AccessMode::ReadOnly => SharedLimiter::in_memory(SystemClock::since_boot),
+            AccessMode::Full => {
+                SharedLimiter::for_list(self.list_file.clone(), SystemClock::since_boot)
+            }
+        };
+        let key = self.key_source()?;
+        let client = KieClient::new(origin.clone(), key, RequestLimits::default());
+        Ok(LimitedClient::new(client, Arc::new(limiter)))
+    }
+
+    /// Returns the key, if it is known without running a command: it must never be added as an id.
+    pub fn known_secrets(&self) -> Result<KnownSecrets, CommandFailure> {
+        let key = self.key_source()?.read_without_command();
+        Ok(key.map(|key| key.known_spellings()).unwrap_or_default())
+    }
+
+    /// Returns the source of the key: the environment, else the settings.
+    pub fn key_source(&self) -> Result<KeySource, CommandFailure> {
+        Ok(match (environment_key()?, &self.config.key) {
+            (Some(key), _) => KeySource::Given(key),
+            (None, Some(stored)) => KeySource::Stored(stored.clone()),
+            (None, None) => KeySource::None,
+        })
+    }
+}
 
 /// Loads the settings; fails with all errors in them (exit code 2).
 pub fn load_config(global: &GlobalArgs) -> Result<Config, CommandFailure> {
@@ -80,107 +169,28 @@ pub fn exit_code(command_code: i32) -> i32 {
     }
 }
 
-fn open_store(file: &Path, access: AccessMode) -> Result<SqliteStore, CommandFailure> {
-    let opened = SqliteStore::open_with_access(file, access, SystemClock::wall(), report_recovery);
-    Ok(opened?)
-}
-
-/// Opens the list for a command that only reads; see [`read_access_mode`].
-pub fn open_list_to_read(global: &GlobalArgs) -> Result<SqliteStore, CommandFailure> {
-    let file = paths::list_file(&load_config(global)?)?;
-    open_store(&file, read_access_mode(&file, global))
-}
-
-/// Returns the access mode for a command that only reads. A missing list is reported and not
-/// created, unless its file of ids can restore it.
-pub fn read_access_mode(file: &Path, global: &GlobalArgs) -> AccessMode {
-    // If this fails the file may exist; opening it gives the reason.
-    let exists = file.try_exists().unwrap_or(true);
-    if exists || (!global.read_only && store::has_id_log(file)) {
-        return access_mode(global);
-    }
-    output::report(&messages::no_list(file));
-    AccessMode::ReadOnly
-}
-
-/// Opens the list for a command that changes it.
-pub fn open_list(global: &GlobalArgs) -> Result<SqliteStore, CommandFailure> {
-    open_store(
-        &paths::list_file(&load_config(global)?)?,
-        access_mode(global),
-    )
-}
-
-pub const fn access_mode(global: &GlobalArgs) -> AccessMode {
-    if global.read_only {
-        AccessMode::ReadOnly
-    } else {
-        AccessMode::Full
-    }
-}
-
-/// Returns the key, if it is known without running a command: it must never be added as an id.
-pub fn known_secrets(config: &Config) -> Result<KnownSecrets, CommandFailure> {
-    let key = key_source(config)?.read_without_command();
-    Ok(key.map(|key| key.known_spellings()).unwrap_or_default())
-}
-
-/// Returns the source of the key: the environment, else the settings.
-fn key_source(config: &Config) -> Result<KeySource, CommandFailure> {
-    Ok(match (environment_key()?, &config.key) {
-        (Some(key), _) => KeySource::Given(key),
-        (None, Some(stored)) => KeySource::Stored(stored.clone()),
-        (None, None) => KeySource::None,
-    })
-}
-
 /// The API client of all commands.
 pub type ApiClient = LimitedClient<KieClient>;
 
-/// Returns the API client. Its limits are shared by all processes on the list; if no file may be
-/// created, only those of this process apply. A stored key is read at the first request.
-pub fn api_client(config: &Config, access: AccessMode) -> Result<ApiClient, CommandFailure> {
-    // An API on this machine is reached without a proxy.
-    if !config.origin.is_loopback() {
-        proxy::check_environment().map_err(|error| CommandFailure::usage(format!("{error}.")))?;
-    }
-    let limiter = match access {
-        AccessMode::ReadOnly => SharedLimiter::in_memory(SystemClock::since_boot),
-        AccessMode::Full => {
-            SharedLimiter::for_list(paths::list_file(config)?, SystemClock::since_boot)
-        }
-    };
-    let key = key_source(config)?;
-    let client = KieClient::new(config.origin.clone(), key, RequestLimits::default());
-    Ok(LimitedClient::new(client, Arc::new(limiter)))
-}
-
-/// Reports whether there is a key, without reading a stored one.
-pub fn has_api_key(config: &Config) -> Result<bool, CommandFailure> {
-    Ok(!matches!(key_source(config)?, KeySource::None))
-}
-
-/// Returns the downloader of results: from public addresses, and from loopback if the API is there.
+/// Returns the downloader of results.
 pub fn downloader(client: &Arc<ApiClient>) -> HttpDownloader {
-    HttpDownloader::new(
-        AllowedHosts::for_origin(client.client().origin()),
-        Arc::clone(client) as _,
-        download::DownloadLimits::default(),
-    )
+    limited_downloader(client, DownloadLimits::default())
 }
 
 /// Returns the downloader of inputs for previews, with a lower size limit and fewer attempts.
 pub fn input_downloader(client: &Arc<ApiClient>) -> HttpDownloader {
-    let limits = download::DownloadLimits {
+    let limits = DownloadLimits {
         max_file_len: input_cache::MAX_INPUT_LEN,
         max_attempts: 2,
-        ..download::DownloadLimits::default()
+        ..DownloadLimits::default()
     };
-    HttpDownloader::new(
-        AllowedHosts::for_origin(client.client().origin()),
-        Arc::clone(client) as _,
-        limits,
-    )
+    limited_downloader(client, limits)
+}
+
+/// Returns a downloader from public addresses, and from loopback if the API is there.
+fn limited_downloader(client: &Arc<ApiClient>, limits: DownloadLimits) -> HttpDownloader {
+    let hosts = AllowedHosts::for_origin(client.client().origin());
+    HttpDownloader::new(hosts, Arc::clone(client) as _, limits)
 }
 
 /// Reads the key from the environment; an empty one counts as missing.
@@ -196,12 +206,4 @@ fn environment_key() -> Result<Option<ApiKey>, CommandFailure> {
         Err(KeyError::Empty) => Ok(None),
         Err(error) => Err(CommandFailure::usage(format!("{KEY_VARIABLE}: {error}."))),
     }
-}
-
-/// Fails with `--read-only`.
-pub fn require_writable(global: &GlobalArgs) -> Result<(), CommandFailure> {
-    if global.read_only {
-        return Err(CommandFailure::usage(messages::READ_ONLY));
-    }
-    Ok(())
 }

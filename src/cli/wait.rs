@@ -11,9 +11,10 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use self::blocked::{BlockReason, BlockTracker};
 use super::{
-    args::{GlobalArgs, WaitArgs},
+    args::WaitArgs,
     failure::{CommandFailure, exit},
-    output, resolve, services,
+    output, resolve,
+    services::CommandContext,
 };
 use crate::{
     adapters::{desktop::SystemClock, export::json, store::SqliteStore},
@@ -60,14 +61,10 @@ pub struct WaitProgress {
 }
 
 impl WaitProgress {
-    pub fn new(
-        args: &WaitArgs,
-        global: &GlobalArgs,
-        retention: Duration,
-    ) -> Result<Self, CommandFailure> {
+    pub fn new(args: &WaitArgs, context: &CommandContext) -> Result<Self, CommandFailure> {
         let mut tasks = None;
         if !args.ids.is_empty() {
-            let mut store = services::open_list_to_read(global)?;
+            let mut store = context.open_list()?;
             let mut ids = Vec::new();
             for text in &args.ids {
                 let id = resolve::resolve_id(&mut store, text)?;
@@ -85,7 +82,7 @@ impl WaitProgress {
             has_removed: false,
             started_at: SystemClock::wall(),
             block_tracker: BlockTracker::new(TimeZone::system()),
-            retention,
+            retention: context.config.settings.retention,
             is_json: args.json,
         })
     }
@@ -179,7 +176,7 @@ impl WaitProgress {
         self.has_failed |= !has_succeeded;
         if self.is_json {
             let record = json::task_record(watched, self.retention);
-            return output::to_stdout(&format!("{}\n", json::to_safe_json(&record)));
+            return output::to_stdout(&json::to_json_line(&record));
         }
         let title = watched.title();
         let title = if title == watched.id().as_str() {

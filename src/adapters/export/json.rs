@@ -120,6 +120,11 @@ pub fn value_text(value: &Value) -> String {
     }
 }
 
+/// Serializes JSON on one line, without characters that could act on a terminal.
+pub fn to_json_line(value: &Value) -> String {
+    format!("{}\n", to_safe_json(value))
+}
+
 /// Serializes JSON without characters that could act on a terminal.
 ///
 /// The unsafe characters that `serde_json` leaves raw (DEL, C1, format and invisible characters,
