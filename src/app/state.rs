@@ -2,6 +2,7 @@
 
 mod absence;
 mod add;
+mod detail_data;
 mod diagnostics;
 mod download_queue;
 mod filter;
@@ -9,6 +10,8 @@ mod line_editor;
 mod marks;
 mod menu;
 mod message_line;
+mod navigation;
+mod notifications;
 mod overlay;
 mod preview;
 mod screen;
@@ -16,7 +19,7 @@ mod settings;
 mod undo;
 mod write_queue;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -24,6 +27,7 @@ pub(super) use self::undo::{FinishedWrite, Labels, UndoStack, UndoStep};
 pub use self::{
     absence::{Absence, AbsenceSummary},
     add::{AddDialog, AddField, Candidate},
+    detail_data::{DetailData, RawResponseState},
     diagnostics::{Diagnostics, UnusualAnswer},
     download_queue::{DownloadJob, DownloadQueue, DownloadStage},
     filter::{FilterLine, HistoryStep, ListPosition, PreviousPosition},
@@ -31,6 +35,8 @@ pub use self::{
     marks::Marks,
     menu::{Menu, MenuChoice, MenuItem},
     message_line::{MESSAGE_TIME, MessageLine, PastMessage, Severity, ShownMessage},
+    navigation::{Navigation, Size},
+    notifications::Notifications,
     overlay::{Confirm, LineDialog, LinePurpose, Overlay, ShownLinks, TextPage, VideoKind},
     preview::{PreviewStage, PreviewState, TaskPreview},
     screen::{DetailPage, MainScreen},
@@ -39,7 +45,7 @@ pub use self::{
 };
 use super::{
     keymap::{KeyContext, Keymap},
-    notifications::{NotificationBatch, TerminalFocus},
+    notifications::NotificationBatch,
 };
 use crate::domain::{
     comparison::Comparison,
@@ -49,7 +55,6 @@ use crate::domain::{
     poll_queue::PollQueue,
     preview::{CellArea, PreviewError, PreviewMode, PreviewRequest},
     query::{ListView, VisibleRows},
-    raw_response::RawResponse,
     schedule::Jitter,
     status::{Status, Tab},
     task::{TaskId, TaskState},
@@ -88,24 +93,8 @@ pub struct SessionState {
     pub(super) save_at: Option<Mono>,
     /// When the list was last seen before this run; `None` once reported.
     pub(super) last_seen: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Size {
-    pub width: u16,
-    pub height: u16,
-    /// Rows that the list has on the screen.
-    pub page: u16,
-}
-
-/// The raw response of a task, or the error of reading it.
-#[derive(Debug, Clone)]
-pub struct RawResponseState {
-    pub task: TaskId,
-    /// `None` if the server has sent none.
-    pub response: Result<Option<Arc<RawResponse>>, StoreError>,
-    /// Whether a newer response has arrived since.
-    pub is_outdated: bool,
+    /// The filters used in this run, without duplicates, the latest last.
+    pub(super) filters: Vec<String>,
 }
 
 /// The state of the dashboard.
@@ -114,19 +103,8 @@ pub struct State {
     pub(super) settings: AppSettings,
     pub(super) list: Watchlist,
     pub(super) rows: VisibleRows,
-    pub(super) selected: Option<TaskId>,
-    pub(super) previous_position: Option<PreviousPosition>,
-    pub(super) marks: Marks,
-    /// Index of the first visible row.
-    pub(super) top: usize,
-    /// The row of the task in the details, once that task has left the tab.
-    pub(super) vacated_row: Option<usize>,
-    /// Whether the user has given no input yet; until then the list stays at its top.
-    pub(super) is_untouched: bool,
-    pub(super) size: Size,
-    pub(super) max_scroll: u16,
-    pub(super) screen: MainScreen,
-    pub(super) raw_opened_from: Option<MainScreen>,
+    pub(super) nav: Navigation,
+    pub(super) detail: DetailData,
     pub(super) overlay: Option<Overlay>,
     pub(super) pending_opens: PendingOpens,
     pub(super) poll_queue: PollQueue,
@@ -134,24 +112,14 @@ pub struct State {
     pub(super) downloads: DownloadQueue,
     pub(super) previews: PreviewState,
     pub(super) message_line: MessageLine,
+    pub(super) notifications: Notifications,
     /// Wall-clock time of the first message.
     pub(super) started_at: Option<Timestamp>,
     /// Tasks that the server has answered for in this run.
     pub(super) answered_tasks: HashSet<TaskId>,
-    /// Tasks just found to have finished before this run.
-    pub(super) finished_earlier: Vec<TaskId>,
     pub(super) loading: ListLoading,
     pub(super) undo_stack: UndoStack,
-    /// The filters used in this run, without duplicates, the latest last.
-    pub(super) filters: Vec<String>,
     pub(super) session: SessionState,
-    pub(super) journal: Option<(TaskId, Vec<JournalLine>)>,
-    pub(super) journal_requested: Option<TaskId>,
-    pub(super) raw: Option<RawResponseState>,
-    pub(super) raw_requested: Option<TaskId>,
-    pub(super) notification_batch: Option<NotificationBatch>,
-    pub(super) focus: TerminalFocus,
-    pub(super) absence: Option<Absence>,
     pub(super) write_queue: WriteQueue,
     /// When to load the list again after a failure.
     pub(super) reload_at: Option<Mono>,
@@ -172,33 +140,17 @@ impl State {
             downloads: DownloadQueue::default(),
             previews: PreviewState::default(),
             rows: VisibleRows::default(),
-            selected: None,
-            previous_position: None,
-            marks: Marks::default(),
-            top: 0,
-            vacated_row: None,
-            is_untouched: true,
-            size: Size::default(),
-            max_scroll: 0,
-            screen: MainScreen::default(),
-            raw_opened_from: None,
+            nav: Navigation::default(),
+            detail: DetailData::default(),
             overlay: None,
             pending_opens: PendingOpens::default(),
             message_line: MessageLine::default(),
+            notifications: Notifications::default(),
             started_at: None,
             answered_tasks: HashSet::new(),
-            finished_earlier: Vec::new(),
             loading: ListLoading::default(),
             undo_stack: UndoStack::default(),
-            filters: Vec::new(),
             session: SessionState::default(),
-            journal: None,
-            journal_requested: None,
-            raw: None,
-            raw_requested: None,
-            notification_batch: None,
-            focus: TerminalFocus::default(),
-            absence: None,
             write_queue: WriteQueue::default(),
             reload_at: None,
             is_leaving: false,
@@ -237,26 +189,26 @@ impl State {
         self.rows
             .ids()
             .iter()
-            .skip(self.top)
+            .skip(self.nav.top)
             .take(rows)
             .filter_map(|id| self.list.get(id))
     }
 
     /// Returns the index of the first visible row.
     pub const fn top(&self) -> usize {
-        self.top
+        self.nav.top
     }
 
     pub fn selected(&self) -> Option<&WatchedTask> {
-        self.selected.as_ref().and_then(|id| self.list.get(id))
+        self.nav.selected.as_ref().and_then(|id| self.list.get(id))
     }
 
     pub fn is_selected(&self, id: &TaskId) -> bool {
-        self.selected.as_ref() == Some(id)
+        self.nav.selected.as_ref() == Some(id)
     }
 
     pub const fn marks(&self) -> &Marks {
-        &self.marks
+        &self.nav.marks
     }
 
     /// Returns the tasks an action applies to: the marked ones, the shown ones first and in their
@@ -264,14 +216,14 @@ impl State {
     ///
     /// Marks that the tab or the filter hides count too, because the user set them.
     pub fn targets(&self) -> Vec<&WatchedTask> {
-        if self.marks.is_empty() || self.screen != MainScreen::List {
+        if self.nav.marks.is_empty() || self.nav.screen != MainScreen::List {
             return self.selected().into_iter().collect();
         }
-        let shown = self.shown().iter().filter(|id| self.marks.has(id));
+        let shown = self.shown().iter().filter(|id| self.nav.marks.has(id));
         let mut targets: Vec<_> = shown.filter_map(|id| self.list.get(id)).collect();
-        if targets.len() < self.marks.len() {
+        if targets.len() < self.nav.marks.len() {
             let is_hidden = |id: &&TaskId| self.rows.position(id, &self.list).is_none();
-            let mut hidden: Vec<_> = self.marks.iter().filter(is_hidden).collect();
+            let mut hidden: Vec<_> = self.nav.marks.iter().filter(is_hidden).collect();
             hidden.sort_unstable();
             targets.extend(hidden.into_iter().filter_map(|id| self.list.get(id)));
         }
@@ -285,13 +237,17 @@ impl State {
 
     /// Returns the number of marked tasks that the tab or the filter hides.
     pub fn hidden_marks(&self) -> usize {
-        let shown = self.shown().iter().filter(|id| self.marks.has(id)).count();
-        self.marks.len().saturating_sub(shown)
+        let shown = self
+            .shown()
+            .iter()
+            .filter(|id| self.nav.marks.has(id))
+            .count();
+        self.nav.marks.len().saturating_sub(shown)
     }
 
     /// Returns the number of targets that the tab or the filter hides.
     pub fn hidden_targets(&self) -> usize {
-        match self.screen {
+        match self.nav.screen {
             MainScreen::List => self.hidden_marks(),
             MainScreen::Detail { .. } => 0,
         }
@@ -299,34 +255,35 @@ impl State {
 
     /// Returns the row of the selected task in the tab, from zero.
     pub fn position(&self) -> Option<usize> {
-        self.selected
+        self.nav
+            .selected
             .as_ref()
             .and_then(|id| self.rows.position(id, &self.list))
     }
 
     pub const fn size(&self) -> Size {
-        self.size
+        self.nav.size
     }
 
     /// Returns the maximum scroll offset of the text on the screen, as last measured.
     pub const fn max_scroll(&self) -> u16 {
-        self.max_scroll
+        self.nav.max_scroll
     }
 
     pub const fn screen(&self) -> MainScreen {
-        self.screen
+        self.nav.screen
     }
 
     /// Returns the screen from which the raw JSON page was opened, while that page is shown.
     pub fn raw_opened_from(&self) -> Option<MainScreen> {
         let is_raw_page = matches!(
-            self.screen,
+            self.nav.screen,
             MainScreen::Detail {
                 page: DetailPage::Json,
                 ..
             }
         );
-        self.raw_opened_from.filter(|_| is_raw_page)
+        self.nav.raw_opened_from.filter(|_| is_raw_page)
     }
 
     pub const fn overlay(&self) -> Option<&Overlay> {
@@ -337,7 +294,7 @@ impl State {
     pub const fn context(&self) -> KeyContext {
         match &self.overlay {
             Some(overlay) => overlay.context(),
-            None => self.screen.context(),
+            None => self.nav.screen.context(),
         }
     }
 
@@ -361,7 +318,7 @@ impl State {
     }
 
     pub fn preview(&self) -> Option<&TaskPreview> {
-        self.previews.for_task(self.selected.as_ref()?)
+        self.previews.for_task(self.nav.selected.as_ref()?)
     }
 
     /// Returns the area of each preview image, as last measured.
@@ -408,7 +365,7 @@ impl State {
 
     /// Returns the journal of the selected task; empty until it is read.
     pub fn journal(&self) -> &[JournalLine] {
-        match &self.journal {
+        match &self.detail.journal {
             Some((id, lines)) if self.is_selected(id) => lines,
             _ => &[],
         }
@@ -416,18 +373,22 @@ impl State {
 
     /// Returns the raw response of the selected task; `None` until it is read.
     pub fn raw(&self) -> Option<&RawResponseState> {
-        self.raw.as_ref().filter(|raw| self.is_selected(&raw.task))
+        self.detail
+            .raw
+            .as_ref()
+            .filter(|raw| self.is_selected(&raw.task))
     }
 
     /// Returns what finished during the last absence, if there was one.
     pub fn absence_summary(&self, now: Now) -> Option<AbsenceSummary> {
-        self.absence
+        self.notifications
+            .absence
             .as_ref()
             .map(|absence| absence.summary(&self.list, now))
     }
 
     pub const fn notification_batch(&self) -> Option<&NotificationBatch> {
-        self.notification_batch.as_ref()
+        self.notifications.batch.as_ref()
     }
 
     pub fn can_undo(&self) -> bool {
@@ -459,7 +420,9 @@ impl State {
             || self.message().is_some()
             || self.list.counts().in_flight > 0
             || (!self.poll_queue.is_paused && self.list.next_due().is_some())
-            || self.visible(usize::from(self.size.page)).any(is_running)
+            || self
+                .visible(usize::from(self.nav.size.page))
+                .any(is_running)
             || self.selected().is_some_and(is_running)
     }
 

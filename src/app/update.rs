@@ -75,7 +75,7 @@ fn handle(cx: &mut Context, msg: Msg) {
             height,
             page,
         } => {
-            cx.state.size = Size {
+            cx.state.nav.size = Size {
                 width,
                 height,
                 page,
@@ -168,7 +168,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         message_end,
         state.write_queue.retry_at,
         state.reload_at,
-        state.notification_batch.as_ref().map(|batch| batch.due),
+        state.notifications.batch.as_ref().map(|batch| batch.due),
         state.session.save_at,
         state.downloads.next_retry(),
         next_display_change(state, now),

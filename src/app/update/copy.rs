@@ -75,7 +75,7 @@ fn targets(state: &State) -> Vec<&WatchedTask> {
 /// Returns the raw response if its page is on the screen.
 fn shown_raw_response(state: &State, kind: CopyKind) -> Option<CopyPayload> {
     let is_shown = matches!(
-        state.screen,
+        state.nav.screen,
         MainScreen::Detail {
             page: DetailPage::Json,
             ..

@@ -557,7 +557,7 @@ pub(super) fn run_periodic(cx: &mut Context) {
     check_files(cx, is_first);
     check_locks(cx);
     // Only on a visible screen, and without replacing a message that is being read.
-    if cx.state.message().is_none() && cx.state.size.page > 0 {
+    if cx.state.message().is_none() && cx.state.nav.size.page > 0 {
         warn_expiring(cx);
     }
     cx.state.downloads.last_check = Some(cx.now.mono);
@@ -576,7 +576,7 @@ fn check_files(cx: &mut Context, is_first: bool) {
             .map(move |file| (id.clone(), file.path.clone()))
             .collect::<Vec<_>>()
     };
-    let rows = usize::from(cx.state.size.page);
+    let rows = usize::from(cx.state.nav.size.page);
     let files: Vec<_> = if is_first {
         cx.state.list.iter().flat_map(files_of).collect()
     } else {

@@ -28,13 +28,13 @@ const MAX_FILTER_HISTORY: usize = 20;
 
 /// Opens the filter line with the current filter; leaves the full-screen details first.
 pub(super) fn open_filter(state: &mut State) {
-    if state.screen != MainScreen::List {
-        state.screen = MainScreen::List;
+    if state.nav.screen != MainScreen::List {
+        state.nav.screen = MainScreen::List;
         selection::leave_detail(state);
     }
     let position = take_previous_position(state).unwrap_or_else(|| ListPosition {
-        selected: state.selected.clone(),
-        first: state.shown().get(state.top).cloned(),
+        selected: state.nav.selected.clone(),
+        first: state.shown().get(state.nav.top).cloned(),
     });
     let line = FilterLine::open(&state.list_view().query, position);
     state.overlay = Some(Overlay::Filter(Box::new(line)));
@@ -55,12 +55,12 @@ pub(super) fn apply_typed(cx: &mut Context, query: Query) {
 /// Puts an earlier or later filter into the line and applies it.
 pub(super) fn step_history(cx: &mut Context, step: HistoryStep) {
     let State {
-        overlay, filters, ..
+        overlay, session, ..
     } = &mut *cx.state;
     let Some(Overlay::Filter(line)) = overlay else {
         return;
     };
-    if let Some(query) = line.step_history(filters, step) {
+    if let Some(query) = line.step_history(&session.filters, step) {
         apply_typed(cx, query);
     }
 }
@@ -78,21 +78,22 @@ fn keep_filter(state: &mut State) {
     };
     let text = state.list_view().query.to_string();
     if !text.is_empty() {
-        let filters = &mut state.filters;
+        let filters = &mut state.session.filters;
         filters.retain(|past| *past != text);
         filters.push(text);
         filters.drain(..filters.len().saturating_sub(MAX_FILTER_HISTORY));
     }
-    state.previous_position = (line.origin.selected != state.selected).then(|| PreviousPosition {
-        position: line.origin,
-        selected_after: state.selected.clone(),
-    });
+    state.nav.previous_position =
+        (line.origin.selected != state.nav.selected).then(|| PreviousPosition {
+            position: line.origin,
+            selected_after: state.nav.selected.clone(),
+        });
 }
 
 /// Takes the list position from before the filter, unless the selection has moved since.
 fn take_previous_position(state: &mut State) -> Option<ListPosition> {
-    let previous = state.previous_position.take()?;
-    (previous.selected_after == state.selected).then_some(previous.position)
+    let previous = state.nav.previous_position.take()?;
+    (previous.selected_after == state.nav.selected).then_some(previous.position)
 }
 
 /// Removes the filter and restores the position from before it.
@@ -125,7 +126,7 @@ pub(super) fn apply_filter(cx: &mut Context, query: Query) {
 /// shown.
 fn restore_position(state: &mut State, ListPosition { selected, first }: ListPosition) {
     if let Some(at) = first.and_then(|id| state.rows.position(&id, &state.list)) {
-        state.top = at;
+        state.nav.top = at;
     }
     match selected.and_then(|id| state.rows.nearest_position(&id, &state.list)) {
         Some(at) => selection::go_to(state, at),

@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(super) fn pressed(cx: &mut Context, chord: KeyChord, is_repeat: bool) {
-    cx.state.is_untouched = false;
+    cx.state.nav.has_input = true;
     let context = cx.state.context();
     match cx.state.keymap().lookup(chord, context) {
         // Keys pressed after quit are ignored.
@@ -59,7 +59,7 @@ fn press_unbound(cx: &mut Context, chord: KeyChord) {
 
 /// Explains that a key pressed on the full-screen details works in the list only.
 fn explain_list_key(cx: &mut Context, chord: KeyChord) {
-    if cx.state.screen == MainScreen::List
+    if cx.state.nav.screen == MainScreen::List
         || cx.state.keymap().lookup(chord, KeyContext::List).is_none()
     {
         return;
@@ -225,7 +225,7 @@ pub(super) fn quit(cx: &mut Context) {
         writes::write_queued(cx);
     }
     filter::save_session_now(cx);
-    if is_first && cx.state.focus != TerminalFocus::Unfocused {
+    if is_first && cx.state.notifications.focus != TerminalFocus::Unfocused {
         messages::save_last_seen(cx);
     }
     cx.effects.push(Effect::Quit);
@@ -233,7 +233,7 @@ pub(super) fn quit(cx: &mut Context) {
 
 /// Moves within the focus: scrolls a text, moves a dialog's cursor, or moves the selection.
 pub(super) fn move_by(state: &mut State, by: isize) {
-    let max_scroll = usize::from(state.max_scroll);
+    let max_scroll = usize::from(state.nav.max_scroll);
     if let Some(scroll) = scroll_offset(state) {
         let to = usize::from(*scroll).saturating_add_signed(by);
         *scroll = u16::try_from(to.min(max_scroll)).unwrap_or(u16::MAX);
@@ -248,13 +248,13 @@ pub(super) fn move_by(state: &mut State, by: isize) {
     // The selection moves below the open filter line, and the row selected now is the one to
     // return to.
     if let Some(Overlay::Filter(filter)) = &mut state.overlay {
-        filter.origin.selected.clone_from(&state.selected);
+        filter.origin.selected.clone_from(&state.nav.selected);
     }
 }
 
 /// Applies the measured scroll limit of the text on the screen.
 pub(super) fn clamp_scroll(state: &mut State, max_scroll: u16) {
-    state.max_scroll = max_scroll;
+    state.nav.max_scroll = max_scroll;
     if let Some(scroll) = scroll_offset(state) {
         *scroll = max_scroll.min(*scroll);
     }
@@ -262,7 +262,7 @@ pub(super) fn clamp_scroll(state: &mut State, max_scroll: u16) {
 
 /// Returns the scroll offset of the text with the focus.
 const fn scroll_offset(state: &mut State) -> Option<&mut u16> {
-    match (&mut state.overlay, &mut state.screen) {
+    match (&mut state.overlay, &mut state.nav.screen) {
         (Some(Overlay::Text { scroll, .. }), _) | (None, MainScreen::Detail { scroll, .. }) => {
             Some(scroll)
         }
@@ -278,9 +278,9 @@ enum Direction {
 
 /// Switches to another tab of the list, or page of the details.
 fn switch_tab(cx: &mut Context, next_tab: fn(Tab) -> Tab, next_page: fn(DetailPage) -> DetailPage) {
-    match &mut cx.state.screen {
+    match &mut cx.state.nav.screen {
         MainScreen::Detail { page, scroll } => {
-            cx.state.raw_opened_from = None;
+            cx.state.nav.raw_opened_from = None;
             *scroll = 0;
             *page = next_page(*page);
         }
@@ -291,22 +291,22 @@ fn switch_tab(cx: &mut Context, next_tab: fn(Tab) -> Tab, next_page: fn(DetailPa
 /// Shows the next or previous task in full-screen details. If the task has left the tab, its former
 /// position counts.
 fn show_adjacent_task(cx: &mut Context, direction: Direction) {
-    let MainScreen::Detail { scroll, .. } = &mut cx.state.screen else {
+    let MainScreen::Detail { scroll, .. } = &mut cx.state.nav.screen else {
         return;
     };
     *scroll = 0;
     let at = cx.state.position();
     let before = at
-        .or(cx.state.vacated_row)
+        .or(cx.state.nav.vacated_row)
         .unwrap_or_default()
         .checked_sub(1);
     let to = match (direction, at) {
         (Direction::Next, Some(at)) => at.checked_add(1),
-        (Direction::Next, None) => cx.state.vacated_row,
+        (Direction::Next, None) => cx.state.nav.vacated_row,
         (Direction::Previous, _) => before,
     };
     if let Some(to) = to.filter(|to| *to < cx.state.shown().len()) {
-        cx.state.vacated_row = None;
+        cx.state.nav.vacated_row = None;
         return selection::go_to(cx.state, to);
     }
     let text = match direction {
@@ -323,7 +323,7 @@ fn show_detail(cx: &mut Context) {
 /// Shows the raw response; if it is already shown, returns to the screen it was opened from, or to
 /// the info page.
 fn show_raw(cx: &mut Context) {
-    let before = cx.state.screen;
+    let before = cx.state.nav.screen;
     match before {
         _ if cx.state.raw_opened_from().is_some() => marks::step_back(cx),
         MainScreen::Detail {
@@ -332,14 +332,14 @@ fn show_raw(cx: &mut Context) {
         } => show_page(cx, DetailPage::Info),
         MainScreen::Detail { .. } | MainScreen::List => {
             show_page(cx, DetailPage::Json);
-            cx.state.raw_opened_from = (cx.state.screen != before).then_some(before);
+            cx.state.nav.raw_opened_from = (cx.state.nav.screen != before).then_some(before);
         }
     }
 }
 
 /// Shows a tab of the list; on the full-screen details, the page with that number.
 fn show_tab(cx: &mut Context, tab: Tab) {
-    if cx.state.screen == MainScreen::List {
+    if cx.state.nav.screen == MainScreen::List {
         return selection::show_tab(cx, tab);
     }
     let at = Tab::ALL.iter().position(|other| *other == tab);
@@ -356,8 +356,8 @@ pub(super) fn show_page(cx: &mut Context, page: DetailPage) {
         let text = format!("{}{hint}", message_line::NO_TASK_TO_SHOW);
         return reply(cx, Severity::Info, text);
     }
-    cx.state.screen = MainScreen::Detail { page, scroll: 0 };
-    cx.state.raw_opened_from = None;
+    cx.state.nav.screen = MainScreen::Detail { page, scroll: 0 };
+    cx.state.nav.raw_opened_from = None;
 }
 
 fn show_messages(cx: &mut Context) {

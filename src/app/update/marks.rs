@@ -21,8 +21,8 @@ pub(super) fn toggle_mark(cx: &mut Context) {
     let Some(id) = require_selected(cx) else {
         return;
     };
-    cx.state.marks.toggle(&id);
-    if cx.state.screen == MainScreen::List {
+    cx.state.nav.marks.toggle(&id);
+    if cx.state.nav.screen == MainScreen::List {
         return selection::move_by(cx.state, 1);
     }
     // Full-screen details do not show marks, so the message does.
@@ -31,7 +31,7 @@ pub(super) fn toggle_mark(cx: &mut Context) {
         .list
         .get(&id)
         .map_or_else(String::new, quoted_title);
-    let text = if cx.state.marks.has(&id) {
+    let text = if cx.state.nav.marks.has(&id) {
         message_line::marked(&title)
     } else {
         message_line::unmarked(&title)
@@ -45,20 +45,20 @@ pub(super) fn mark_range(cx: &mut Context) {
     let Some(id) = require_selected(cx) else {
         return;
     };
-    let anchor = cx.state.marks.anchor();
+    let anchor = cx.state.nav.marks.anchor();
     let ends = anchor
         .and_then(|anchor| cx.state.rows.position(anchor, &cx.state.list))
         .zip(cx.state.position());
     let count = if let Some((from, to)) = ends {
         let (from, to) = (from.min(to), from.max(to));
         let range = cx.state.rows.ids().get(from..=to).unwrap_or_default();
-        cx.state.marks.add(range);
+        cx.state.nav.marks.add(range);
         range.len()
     } else {
-        cx.state.marks.add([&id]);
+        cx.state.nav.marks.add([&id]);
         1
     };
-    cx.state.marks.anchor_at(id);
+    cx.state.nav.marks.anchor_at(id);
     if count == 1 {
         let hint = key_hint(cx.state, Action::MarkRange, message_line::MARK_RANGE_HINT);
         let text = format!("{}{hint}", message_line::RANGE_STARTED);
@@ -72,12 +72,12 @@ pub(super) fn toggle_all(cx: &mut Context) {
     if shown.is_empty() {
         return reply(cx, Severity::Info, message_line::NO_TASK_TO_MARK);
     }
-    if shown.iter().all(|id| cx.state.marks.has(id)) {
+    if shown.iter().all(|id| cx.state.nav.marks.has(id)) {
         for id in shown {
-            cx.state.marks.remove(id);
+            cx.state.nav.marks.remove(id);
         }
     } else {
-        cx.state.marks.add(shown);
+        cx.state.nav.marks.add(shown);
     }
 }
 
@@ -85,16 +85,16 @@ pub(super) fn step_back(cx: &mut Context) {
     if cx.state.overlay.take().is_some() {
         return;
     }
-    if cx.state.screen != MainScreen::List {
-        cx.state.screen = cx.state.raw_opened_from().unwrap_or_default();
-        cx.state.raw_opened_from = None;
-        if cx.state.screen == MainScreen::List {
+    if cx.state.nav.screen != MainScreen::List {
+        cx.state.nav.screen = cx.state.raw_opened_from().unwrap_or_default();
+        cx.state.nav.raw_opened_from = None;
+        if cx.state.nav.screen == MainScreen::List {
             selection::leave_detail(cx.state);
         }
         return;
     }
-    if !cx.state.marks.is_empty() {
-        return cx.state.marks.clear();
+    if !cx.state.nav.marks.is_empty() {
+        return cx.state.nav.marks.clear();
     }
     if cx.state.list_view().query.is_empty() {
         let hint = key_hint(cx.state, Action::Quit, message_line::QUIT_HINT);

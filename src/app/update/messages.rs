@@ -64,7 +64,7 @@ pub(super) fn queue_event(cx: &mut Context, severity: Severity, text: impl Into<
 pub(super) fn advance_messages(cx: &mut Context) {
     let finished = cx.state.message_line.advance(cx.now);
     if cx.state.message().is_none() {
-        cx.state.finished_earlier.clear();
+        cx.state.notifications.finished_earlier.clear();
     }
     let finished: Vec<_> = finished
         .iter()
@@ -128,6 +128,7 @@ pub(super) fn report_finished(cx: &mut Context, task: &TaskId) {
         .and_then(|watched| watched.task.details().completed);
     let is_meanwhile = cx
         .state
+        .notifications
         .absence
         .as_mut()
         .is_some_and(|absence| absence.add_finished(task, completed));
@@ -141,15 +142,15 @@ pub(super) fn report_finished(cx: &mut Context, task: &TaskId) {
             .zip(cx.state.started_at)
             .is_some_and(|(completed, started_at)| completed <= started_at);
     if was_finished_before {
-        if !cx.state.finished_earlier.contains(task) {
-            cx.state.finished_earlier.push(task.clone());
+        if !cx.state.notifications.finished_earlier.contains(task) {
+            cx.state.notifications.finished_earlier.push(task.clone());
         }
     } else {
         add_to_batch(cx, task, &sentence);
     }
     let summary = cx.state.absence_summary(cx.now).filter(|_| is_meanwhile);
     let finished = if was_finished_before {
-        watched_among(cx.state, &cx.state.finished_earlier)
+        watched_among(cx.state, &cx.state.notifications.finished_earlier)
     } else {
         batch_tasks(cx.state)
     };
@@ -178,7 +179,8 @@ pub(super) fn report_finished(cx: &mut Context, task: &TaskId) {
 fn add_to_batch(cx: &mut Context, task: &TaskId, sentence: &str) {
     let batch = cx
         .state
-        .notification_batch
+        .notifications
+        .batch
         .get_or_insert_with(|| NotificationBatch {
             finished: Vec::new(),
             due: cx.now.mono.after(BATCH_DELAY),
@@ -201,7 +203,8 @@ fn watched_among<'a>(state: &'a State, tasks: &[TaskId]) -> Vec<&'a WatchedTask>
 /// Returns the tasks of the batch that are still on the list.
 fn batch_tasks(state: &State) -> Vec<&WatchedTask> {
     let finished = state
-        .notification_batch
+        .notifications
+        .batch
         .iter()
         .flat_map(|batch| &batch.finished);
     finished
@@ -226,7 +229,8 @@ fn status_counts(tasks: &[&WatchedTask]) -> Vec<(&'static str, usize)> {
 pub(super) fn flush_notifications(cx: &mut Context) {
     let Some(batch) = cx
         .state
-        .notification_batch
+        .notifications
+        .batch
         .take_if(|batch| batch.due <= cx.now.mono)
     else {
         return;
@@ -260,7 +264,7 @@ pub(super) fn flush_notifications(cx: &mut Context) {
     };
     let settings = &cx.state.settings.notifications;
     // With the terminal focused, the message line has shown it.
-    let is_focused = cx.state.focus == TerminalFocus::Focused;
+    let is_focused = cx.state.notifications.focus == TerminalFocus::Focused;
     if settings.uses(NotifyChannel::Bell) {
         cx.effects.push(Effect::Terminal(TerminalRequest::Bell));
     }
@@ -283,18 +287,19 @@ pub(super) fn flush_notifications(cx: &mut Context) {
 }
 
 pub(super) fn focus_changed(cx: &mut Context, focus: TerminalFocus) {
-    if cx.state.focus == focus {
+    if cx.state.notifications.focus == focus {
         return;
     }
-    cx.state.focus = focus;
+    cx.state.notifications.focus = focus;
     match focus {
         TerminalFocus::Unfocused => {
-            cx.state.absence = Some(Absence::starting(cx.now.wall));
+            cx.state.notifications.absence = Some(Absence::starting(cx.now.wall));
             save_last_seen(cx);
         }
         TerminalFocus::Focused => {
             if cx
                 .state
+                .notifications
                 .absence
                 .as_mut()
                 .is_some_and(|absence| absence.end_at(cx.now.wall))
@@ -309,7 +314,7 @@ pub(super) fn focus_changed(cx: &mut Context, focus: TerminalFocus) {
 /// Shows what finished since the last visit, once session and list are loaded, and returns those
 /// tasks.
 pub(super) fn report_finished_while_away(cx: &mut Context) -> Vec<TaskId> {
-    if cx.state.loading != ListLoading::Done || cx.state.absence.is_some() {
+    if cx.state.loading != ListLoading::Done || cx.state.notifications.absence.is_some() {
         return Vec::new();
     }
     let Some(last) = cx.state.session.last_seen.take() else {
@@ -317,7 +322,7 @@ pub(super) fn report_finished_while_away(cx: &mut Context) -> Vec<TaskId> {
     };
     let absence = Absence::between(last, cx.now.wall, &cx.state.list);
     let finished = absence.finished_tasks().cloned().collect();
-    cx.state.absence = Some(absence);
+    cx.state.notifications.absence = Some(absence);
     show_absence_summary(cx);
     finished
 }

@@ -11,7 +11,7 @@ use crate::app::{
 const WHEEL_ROWS: isize = 3;
 
 pub(super) fn handle_mouse(cx: &mut Context, action: MouseAction, target: HitTarget) {
-    cx.state.is_untouched = false;
+    cx.state.nav.has_input = true;
     match action {
         MouseAction::Press => click(cx, target),
         MouseAction::WheelDown => scroll(cx.state, &target, WHEEL_ROWS),
@@ -54,7 +54,7 @@ fn choose_line(cx: &mut Context, at: usize) {
 }
 
 fn scroll(state: &mut State, target: &HitTarget, by: isize) {
-    match (&state.overlay, state.screen, target) {
+    match (&state.overlay, state.nav.screen, target) {
         (Some(Overlay::Filter(_)), ..) => keys::move_by(state, by.signum()),
         (Some(_), _, HitTarget::OutsideDialog) => {}
         (Some(Overlay::Text { .. }), ..) | (None, MainScreen::Detail { .. }, _) => {

@@ -36,7 +36,7 @@ pub(super) fn open_menu(state: &mut State) {
         text_width: 16,
         ..Menu::numbered(KeyContext::Palette, Vec::new())
     };
-    update_matches(&mut menu, state.screen, &state.settings.keymap);
+    update_matches(&mut menu, state.nav.screen, &state.settings.keymap);
     state.overlay = Some(Overlay::Menu(Box::new(menu)));
 }
 

@@ -28,7 +28,7 @@ pub(super) fn remove_targets(cx: &mut Context) {
 
 /// Removes tasks in one change, so that one undo restores all of them.
 pub(super) fn remove_tasks(cx: &mut Context, tasks: Vec<TaskId>) {
-    cx.state.screen = MainScreen::List;
+    cx.state.nav.screen = MainScreen::List;
     selection::leave_detail(cx.state);
     let remove = |task: &TaskId| ListChange::new(task.clone(), cx.now.wall, ChangeKind::Remove);
     let changes: Vec<_> = tasks.iter().map(remove).collect();

@@ -29,17 +29,17 @@ pub(super) fn move_by(state: &mut State, by: isize) {
 /// Selects the row at an index, or the last row.
 pub(super) fn go_to(state: &mut State, at: usize) {
     let last = state.shown().len().saturating_sub(1);
-    state.selected = state.shown().get(at.min(last)).cloned();
+    state.nav.selected = state.shown().get(at.min(last)).cloned();
     keep_visible(state);
 }
 
 /// Scrolls the list by rows; the selection moves only to stay on the screen.
 pub(super) fn scroll(state: &mut State, by: isize) {
-    let rows = usize::from(state.size.page).max(1);
+    let rows = usize::from(state.nav.size.page).max(1);
     let max_top = state.shown().len().saturating_sub(rows);
-    state.top = state.top.saturating_add_signed(by).min(max_top);
+    state.nav.top = state.nav.top.saturating_add_signed(by).min(max_top);
     if let Some(at) = state.position() {
-        let to = at.clamp(state.top, state.top + rows - 1);
+        let to = at.clamp(state.nav.top, state.nav.top + rows - 1);
         go_to(state, to);
     }
 }
@@ -53,20 +53,20 @@ pub(super) fn select(state: &mut State, id: &TaskId) {
 
 /// Returns the number of rows on a page.
 pub(super) fn page(state: &State) -> isize {
-    isize::try_from(state.size.page.max(1)).unwrap_or(1)
+    isize::try_from(state.nav.size.page.max(1)).unwrap_or(1)
 }
 
 /// Changes tab, filter or sort order. The selection stays if its task is still shown, else moves to
 /// the first row.
 pub(super) fn set_view(cx: &mut Context, list_view: ListView) {
-    let first = cx.state.shown().get(cx.state.top).cloned();
+    let first = cx.state.shown().get(cx.state.nav.top).cloned();
     cx.state.rows.set_view(list_view, &cx.state.list, cx.now);
     if cx.state.position().is_none() {
-        cx.state.top = 0;
+        cx.state.nav.top = 0;
         return go_to(cx.state, 0);
     }
     if let Some(at) = first.and_then(|id| cx.state.rows.position(&id, &cx.state.list)) {
-        cx.state.top = at;
+        cx.state.nav.top = at;
     }
     keep_visible(cx.state);
 }
@@ -92,18 +92,18 @@ pub(super) fn update_for_time(cx: &mut Context) {
 /// Selects a row after the details are closed, since their task may have left the tab.
 pub(super) fn leave_detail(state: &mut State) {
     if state.position().is_none() {
-        go_to(state, state.vacated_row.unwrap_or_default());
+        go_to(state, state.nav.vacated_row.unwrap_or_default());
     }
-    state.vacated_row = None;
+    state.nav.vacated_row = None;
 }
 
 /// Scrolls just far enough to show the selected row, with no empty row below the last one.
 pub(super) fn keep_visible(state: &mut State) {
-    let rows = usize::from(state.size.page).max(1);
+    let rows = usize::from(state.nav.size.page).max(1);
     let max_top = state.shown().len().saturating_sub(rows);
-    state.top = state.top.min(max_top);
+    state.nav.top = state.nav.top.min(max_top);
     if let Some(at) = state.position() {
-        state.top = state.top.clamp((at + 1).saturating_sub(rows), at);
+        state.nav.top = state.nav.top.clamp((at + 1).saturating_sub(rows), at);
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn with_stable_selection<R>(
     cx: &mut Context,
     change: impl FnOnce(&mut RowEditor<'_>) -> R,
 ) -> R {
-    let first = cx.state.shown().get(cx.state.top).cloned();
+    let first = cx.state.shown().get(cx.state.nav.top).cloned();
     let selected_at = cx.state.position();
     let result = change(&mut RowEditor {
         state: &mut *cx.state,
@@ -123,18 +123,18 @@ pub(super) fn with_stable_selection<R>(
     });
     // Until the first key press nothing was selected by the user, and the loading list starts at
     // its top.
-    if cx.state.is_untouched {
-        cx.state.top = 0;
-        cx.state.selected = cx.state.shown().first().cloned();
+    if !cx.state.nav.has_input {
+        cx.state.nav.top = 0;
+        cx.state.nav.selected = cx.state.shown().first().cloned();
     } else if let Some(at) = first.and_then(|id| cx.state.rows.position(&id, &cx.state.list)) {
-        cx.state.top = at;
+        cx.state.nav.top = at;
     }
     if cx.state.position().is_none() {
-        cx.state.vacated_row = selected_at.or(cx.state.vacated_row);
+        cx.state.nav.vacated_row = selected_at.or(cx.state.nav.vacated_row);
         if cx.state.selected().is_none() {
-            cx.state.screen = MainScreen::List;
+            cx.state.nav.screen = MainScreen::List;
         }
-        if cx.state.screen == MainScreen::List {
+        if cx.state.nav.screen == MainScreen::List {
             leave_detail(cx.state);
         }
     }
@@ -204,15 +204,9 @@ impl RowEditor<'_> {
 
     /// Removes without updating the visible rows.
     fn remove_unindexed(&mut self, id: &TaskId) -> Option<WatchedTask> {
-        let State {
-            list,
-            marks,
-            downloads,
-            ..
-        } = &mut *self.state;
-        let watched = list.remove(id)?;
-        marks.remove(id);
-        downloads.needs_orphan_check = true;
+        let watched = self.state.list.remove(id)?;
+        self.state.nav.marks.remove(id);
+        self.state.downloads.needs_orphan_check = true;
         Some(watched)
     }
 
@@ -254,18 +248,19 @@ impl RowEditor<'_> {
 
 /// Reads the journal of the selected task once the previous read has completed.
 pub(super) fn read_journal(cx: &mut Context) {
-    let Some(selected) = &cx.state.selected else {
+    let Some(selected) = &cx.state.nav.selected else {
         return;
     };
     let is_known = cx
         .state
+        .detail
         .journal
         .as_ref()
         .is_some_and(|(id, _)| id == selected);
-    if is_known || cx.state.journal_requested.is_some() {
+    if is_known || cx.state.detail.journal_requested.is_some() {
         return;
     }
-    cx.state.journal_requested = Some(selected.clone());
+    cx.state.detail.journal_requested = Some(selected.clone());
     cx.effects
         .push(Effect::Store(StoreRequest::ReadJournal(selected.clone())));
 }
@@ -274,24 +269,25 @@ pub(super) fn read_journal(cx: &mut Context) {
 /// completed.
 pub(super) fn read_raw_response(cx: &mut Context) {
     let is_shown = matches!(
-        cx.state.screen,
+        cx.state.nav.screen,
         MainScreen::Detail {
             page: DetailPage::Json,
             ..
         }
     );
-    let Some(selected) = cx.state.selected.as_ref().filter(|_| is_shown) else {
+    let Some(selected) = cx.state.nav.selected.as_ref().filter(|_| is_shown) else {
         return;
     };
     let is_known = cx
         .state
+        .detail
         .raw
         .as_ref()
         .is_some_and(|raw| raw.task == *selected && !raw.is_outdated);
-    if is_known || cx.state.raw_requested.is_some() {
+    if is_known || cx.state.detail.raw_requested.is_some() {
         return;
     }
-    cx.state.raw_requested = Some(selected.clone());
+    cx.state.detail.raw_requested = Some(selected.clone());
     cx.effects.push(Effect::Store(StoreRequest::ReadRawResponse(
         selected.clone(),
     )));
@@ -300,23 +296,32 @@ pub(super) fn read_raw_response(cx: &mut Context) {
 /// Marks the journal and raw response of a task as outdated. The raw response stays on the screen
 /// until it is read again.
 pub(super) fn invalidate_journal(state: &mut State, task: &TaskId) {
-    if let Some(raw) = state.raw.as_mut().filter(|raw| raw.task == *task) {
+    if let Some(raw) = state.detail.raw.as_mut().filter(|raw| raw.task == *task) {
         raw.is_outdated = true;
     }
-    if state.journal.as_ref().is_some_and(|(id, _)| id == task) {
-        state.journal = None;
+    if state
+        .detail
+        .journal
+        .as_ref()
+        .is_some_and(|(id, _)| id == task)
+    {
+        state.detail.journal = None;
     }
 }
 
 /// Adds the lines of a written change to the journal on the screen.
 pub(super) fn extend_journal(state: &mut State, change: &ListChange, lines: Vec<JournalLine>) {
-    if let Some((id, journal)) = &mut state.journal
+    if let Some((id, journal)) = &mut state.detail.journal
         && *id == change.task
     {
         journal.extend(lines);
     }
     if change.observation().is_some()
-        && let Some(raw) = state.raw.as_mut().filter(|raw| raw.task == change.task)
+        && let Some(raw) = state
+            .detail
+            .raw
+            .as_mut()
+            .filter(|raw| raw.task == change.task)
     {
         raw.is_outdated = true;
     }

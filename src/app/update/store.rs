@@ -71,12 +71,12 @@ pub(super) fn store_answered(
         }
         (StoreRequest::Write(changes), Err(error)) => requeue_failed(cx, changes, error),
         (StoreRequest::ReadJournal(task), result) => {
-            cx.state.journal_requested = None;
+            cx.state.detail.journal_requested = None;
             let lines = match result {
                 Ok(StoreReply::Journal(lines)) => lines,
                 _ => Vec::new(),
             };
-            cx.state.journal = Some((task, lines));
+            cx.state.detail.journal = Some((task, lines));
         }
         (StoreRequest::ReadRawResponse(task), Ok(StoreReply::RawResponse(response))) => {
             raw_response_read(cx.state, task, Ok(response));
@@ -101,8 +101,8 @@ fn raw_response_read(
     task: TaskId,
     response: Result<Option<Arc<RawResponse>>, StoreError>,
 ) {
-    state.raw_requested = None;
-    state.raw = Some(RawResponseState {
+    state.detail.raw_requested = None;
+    state.detail.raw = Some(RawResponseState {
         task,
         response,
         is_outdated: false,
@@ -428,7 +428,7 @@ fn report_results(
         .iter()
         .any(|change| change.kind == ChangeKind::Restore);
     if let Some(first) = new.first() {
-        if cx.state.screen == MainScreen::List {
+        if cx.state.nav.screen == MainScreen::List {
             selection::select(cx.state, first);
         }
         let tasks = match (new.len(), cx.state.list.get(first)) {

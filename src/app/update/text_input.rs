@@ -58,7 +58,7 @@ fn apply_edit(cx: &mut Context) {
             dialog.update_candidates(&cx.state.list, &cx.state.settings.secrets);
         }
         Some(Overlay::Menu(menu)) => {
-            palette::update_matches(menu, cx.state.screen, &cx.state.settings.keymap);
+            palette::update_matches(menu, cx.state.nav.screen, &cx.state.settings.keymap);
         }
         Some(Overlay::Filter(filter)) => {
             let query = filter.edited();
