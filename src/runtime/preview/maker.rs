@@ -13,9 +13,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 use image::{DynamicImage, RgbImage, imageops::FilterType};
-use ratatui::layout::{Rect, Size};
-use ratatui_image::protocol::{
-    Protocol, halfblocks::Halfblocks, iterm2::Iterm2, kitty::Kitty, sixel::Sixel,
+use ratatui::layout::Size;
+use ratatui_image::{
+    FontSize, Resize,
+    protocol::{Protocol, halfblocks::Halfblocks, iterm2::Iterm2, kitty::Kitty, sixel::Sixel},
 };
 use tokio::{
     sync::{Mutex, mpsc, watch},
@@ -214,14 +215,12 @@ fn encode_frame(
     let image = RgbImage::from_raw(width, height, frame.pixels().to_vec());
     let image = DynamicImage::from(image.ok_or(PreviewError::Panicked)?);
     let cell = graphics.cell_size();
-    let area = Rect::new(0, 0, area.width, area.height);
-    let (columns, rows) = fit_in_cells((width, height), area, cell);
-    let size = Size::new(columns, rows);
+    let size = fit_in_cells(&image, area, cell);
     let (width, height) = (
-        u32::from(columns) * u32::from(cell.width),
-        u32::from(rows) * u32::from(cell.height),
+        u32::from(size.width) * u32::from(cell.width),
+        u32::from(size.height) * u32::from(cell.height),
     );
-    let scaled = image.resize_exact(width.max(1), height.max(1), FilterType::Triangle);
+    let scaled = image.resize_exact(width, height, FilterType::Triangle);
     let encoded = match graphics {
         Graphics::HalfBlocks => Halfblocks::new(scaled, size).map(Protocol::Halfblocks),
         Graphics::Sixel(_) => Sixel::new(scaled, size, false).map(Protocol::Sixel),
@@ -239,26 +238,11 @@ fn encode_frame(
 }
 
 /// Returns the columns and rows of the largest picture that fits the area, in its aspect ratio.
-/// `picture` is its size in pixels.
-fn fit_in_cells(picture: (u32, u32), area: Rect, cell: CellSize) -> (u16, u16) {
-    let (width, height) = (u64::from(picture.0.max(1)), u64::from(picture.1.max(1)));
-    let (cell_width, cell_height) = (u64::from(cell.width.max(1)), u64::from(cell.height.max(1)));
-    let (max_width, max_height) = (
-        u64::from(area.width) * cell_width,
-        u64::from(area.height) * cell_height,
-    );
-    let (width, height) = if max_width * height <= max_height * width {
-        (max_width, max_width * height / width)
-    } else {
-        (max_height * width / height, max_height)
-    };
-    let cells = |pixels: u64, cell: u64, max: u16| {
-        let count = ((pixels + cell / 2) / cell).clamp(1, u64::from(max.max(1)));
-        u16::try_from(count).unwrap_or(max)
-    };
-    (
-        cells(width, cell_width, area.width),
-        cells(height, cell_height, area.height),
+fn fit_in_cells(image: &DynamicImage, area: CellArea, cell: CellSize) -> Size {
+    Resize::Scale(None).size_for(
+        image,
+        FontSize::new(cell.width, cell.height),
+        Size::new(area.width, area.height),
     )
 }
 
@@ -272,15 +256,19 @@ mod tests {
             width: 8,
             height: 16,
         };
-        let area = Rect::new(3, 3, 32, 9);
-        assert_eq!(fit_in_cells((320, 180), area, cell), (32, 9));
-        assert_eq!(fit_in_cells((180, 320), area, cell), (10, 9));
-        assert_eq!(fit_in_cells((4000, 1), area, cell), (32, 1));
-        assert_eq!(fit_in_cells((1, 4000), area, cell), (1, 9));
-        let empty = CellSize {
-            width: 0,
-            height: 0,
+        let area = CellArea {
+            width: 32,
+            height: 9,
         };
-        assert_eq!(fit_in_cells((0, 0), Rect::ZERO, empty), (1, 1));
+        for (picture, expected) in [
+            ((320, 180), (32, 9)),
+            ((180, 320), (11, 9)),
+            ((4000, 1), (32, 1)),
+            ((1, 4000), (1, 9)),
+        ] {
+            let image = DynamicImage::new_rgb8(picture.0, picture.1);
+            let size = fit_in_cells(&image, area, cell);
+            assert_eq!((size.width, size.height), expected, "{picture:?}");
+        }
     }
 }
