@@ -56,14 +56,7 @@ pub(super) fn install_hook(
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let thread = thread::current();
     let name = thread.name().unwrap_or("unnamed");
-    let message = info.payload_as_str().unwrap_or("no message");
-    let location = info
-        .location()
-        .map_or_else(String::new, |location| format!(" at {location}"));
-    sanitise(
-        &format!("thread '{name}' panicked{location}:\n{message}"),
-        MAX_TEXT_LEN,
-    )
+    sanitise(&format!("thread '{name}' {info}"), MAX_TEXT_LEN)
 }
 
 fn sanitise(text: &str, max_len: usize) -> String {
