@@ -44,6 +44,7 @@ pub mod store;
 pub mod story;
 pub mod svg;
 pub mod terminal_probe;
+pub mod test_home;
 
 use std::{sync::Arc, time::Duration};
 

@@ -12,6 +12,24 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// Long, for a busy machine.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Returns a response after which the server closes the connection.
+pub(crate) fn http_response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// Returns a successful response with this body.
+pub(crate) fn json_response(body: &str) -> Vec<u8> {
+    http_response("200 OK", "", body)
+}
+
 /// A step of a connection, which is closed cleanly after the last one.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
@@ -95,6 +113,11 @@ impl RawServer {
         Self::start(vec![vec![Step::Read, Step::Write(bytes.into())]]).await
     }
 
+    /// Starts a server that answers the first request of each connection with `make`.
+    pub(crate) async fn replying(make: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start(vec![vec![Step::Read, Step::reply(make)]]).await
+    }
+
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -102,6 +125,17 @@ impl RawServer {
     /// Drains the heads of the requests so far, each with the number of its connection.
     pub(crate) fn requests(&mut self) -> Vec<(usize, String)> {
         std::iter::from_fn(|| self.heads.try_recv().ok()).collect()
+    }
+
+    /// Waits for `count` requests, and drains their heads.
+    pub(crate) async fn wait_for_requests(&mut self, count: usize) {
+        let received = async {
+            for _ in 0..count {
+                self.heads.recv().await.expect("a running server");
+            }
+        };
+        let received = tokio::time::timeout(REQUEST_TIMEOUT, received).await;
+        received.expect("enough requests in time");
     }
 
     /// Waits for the end of a flood; returns how many bytes the client or its kernel accepted.
