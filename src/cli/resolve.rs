@@ -23,6 +23,21 @@ pub fn resolve_id(store: &mut SqliteStore, text: &str) -> Result<TaskId, Command
     }
 }
 
+/// Finds the watched tasks with these ids or unique prefixes, each once.
+pub fn resolve_ids(
+    store: &mut SqliteStore,
+    texts: &[String],
+) -> Result<Vec<TaskId>, CommandFailure> {
+    let mut ids = Vec::new();
+    for text in texts {
+        let id = resolve_id(store, text)?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
 /// Returns a watched task; fails if it is not on the list.
 pub fn find_task(store: &mut SqliteStore, id: &TaskId) -> Result<WatchedTask, CommandFailure> {
     let found = store.get(id)?;

@@ -49,11 +49,7 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
     let mut failures = 0;
     let mut requests = Vec::new();
     let mut tasks = BTreeMap::new();
-    for text in &args.ids {
-        let id = resolve::resolve_id(&mut store, text)?;
-        if tasks.contains_key(&id) {
-            continue;
-        }
+    for id in resolve::resolve_ids(&mut store, &args.ids)? {
         let mut watched = resolve::find_task(&mut store, &id)?;
         if watched.task.state().videos().next().is_none() {
             failures += 1;
@@ -163,37 +159,46 @@ async fn download_all(
         let Some((index, request, result)) = finished else {
             return Ok(failures);
         };
-        let time = SystemClock::wall();
-        let mut retry = None;
-        let result = result.map_err(|error| {
-            let (error, wait) = failed.record_failure(&request.task, error, time);
-            retry = wait;
-            error
-        });
-        if retry.is_none() {
-            progress.finish_file(index, result.is_ok());
-        }
-        let change = result_change(request, &result, time);
-        let applied = store.apply(&[change])?;
-        if applied.contains(&ChangeResult::NotWatched) {
-            output::report(&messages::save_not_recorded(&request.task));
-        }
-        match (result, retry) {
-            (Ok(path), _) => output::to_stdout(&result_line(&request.task, "saved", &path))?,
-            (Err(error), Some(wait)) => {
-                progress.clear();
-                let retry = messages::next_try(&error.message(), &format_age(wait));
-                output::report(&format!("{}: {retry}", request.task));
-                downloads.push(start(index, request, wait));
+        let (task, now) = (&request.task, SystemClock::wall());
+        let error = match result {
+            Ok(path) => {
+                progress.finish_file(index, true);
+                let number = request.number;
+                let line = result_line(task, "saved", &path);
+                record_result(store, task, now, ChangeKind::Saved { number, path })?;
+                output::to_stdout(&line)?;
+                continue;
             }
-            (Err(error), None) => {
-                failures += 1;
-                let message = error.message();
-                let next = error.next_step();
-                output::report(&format!("{}: {message}. {next}", request.task));
-            }
-        }
+            Err(error) => error,
+        };
+        let (error, retry) = failed.record_failure(task, error, now);
+        let message = error.message();
+        let line = if let Some(wait) = retry {
+            progress.clear();
+            downloads.push(start(index, request, wait));
+            messages::next_try(&message, &format_age(wait))
+        } else {
+            progress.finish_file(index, false);
+            failures += 1;
+            format!("{message}. {}", error.next_step())
+        };
+        record_result(store, task, now, ChangeKind::SaveFailed(error))?;
+        output::report(&format!("{task}: {line}"));
     }
+}
+
+/// Records the result of a download; reports if the task was removed meanwhile.
+fn record_result(
+    store: &mut SqliteStore,
+    task: &TaskId,
+    at: Timestamp,
+    result: ChangeKind,
+) -> Result<(), CommandFailure> {
+    let applied = store.apply(&[ListChange::new(task.clone(), at, result)])?;
+    if applied.contains(&ChangeResult::NotWatched) {
+        output::report(&messages::save_not_recorded(task));
+    }
+    Ok(())
 }
 
 /// The longest wait before a retry for a file that is not there yet; with the shorter waits before
@@ -226,21 +231,6 @@ impl FailedDownloads {
         let wait = retry.map(|retry| elapsed(now, retry.at));
         (error, wait.filter(|wait| *wait <= MAX_RETRY_WAIT))
     }
-}
-
-fn result_change(
-    request: &DownloadRequest,
-    result: &Result<PathBuf, DownloadError>,
-    at: Timestamp,
-) -> ListChange {
-    let kind = match result {
-        Ok(path) => ChangeKind::Saved {
-            number: request.number,
-            path: path.clone(),
-        },
-        Err(error) => ChangeKind::SaveFailed(error.clone()),
-    };
-    ListChange::new(request.task.clone(), at, kind)
 }
 
 fn result_line(task: &TaskId, word: &str, path: &Path) -> String {

@@ -62,18 +62,12 @@ pub struct WaitProgress {
 
 impl WaitProgress {
     pub fn new(args: &WaitArgs, context: &CommandContext) -> Result<Self, CommandFailure> {
-        let mut tasks = None;
-        if !args.ids.is_empty() {
+        let tasks = if args.ids.is_empty() {
+            None
+        } else {
             let mut store = context.open_list()?;
-            let mut ids = Vec::new();
-            for text in &args.ids {
-                let id = resolve::resolve_id(&mut store, text)?;
-                if !ids.contains(&id) {
-                    ids.push(id);
-                }
-            }
-            tasks = Some(ids);
-        }
+            Some(resolve::resolve_ids(&mut store, &args.ids)?)
+        };
         Ok(Self {
             tasks,
             reported: HashSet::new(),
