@@ -13,7 +13,7 @@ use kietop::{
         state::{DetailPage, MESSAGE_TIME, MainScreen, MenuChoice, Overlay},
     },
     domain::{
-        list_change::{ChangeKind, ExternalChange, ListChange, StoreError},
+        list_change::{ChangeKind, ListChange, StoreError},
         poll_request::{Denied, DenyReason},
         poll_result::{Observation, PollError},
         raw_response::RawResponse,
@@ -303,9 +303,7 @@ fn a_failed_label_undo_can_be_retried() {
 fn labels_of_externally_removed_tasks_are_dropped() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["e", "2", "Enter"]);
-    story.send(support::external_changes(vec![ExternalChange::Removed(
-        id("made"),
-    )]));
+    story.send(support::removed_elsewhere("made"));
     story.press_for(
         &["u"],
         "Label not restored: the task is no longer on the list.",
@@ -621,10 +619,7 @@ fn finished_tasks_are_reported_once_across_runs() {
     let mut known = task("seen").ready("1m").created("14:50").build();
     known.poll_history.last_ok = Some(at("13:50"));
     let mut story = Story::from_program(program());
-    story.send(support::session_loaded(SavedSession {
-        last_seen: Some(at("13:52:07")),
-        ..SavedSession::default()
-    }));
+    story.send(support::session_seen("13:52:07"));
 
     story.send(support::list_loaded(vec![known]));
 

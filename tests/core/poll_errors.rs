@@ -12,7 +12,6 @@ use kietop::{
         update::{next_wakeup, update},
     },
     domain::{
-        list_change::ExternalChange,
         poll_request::{Denied, DenyReason},
         poll_result::PollError,
         response_notes::{Anomaly, ResponseNotes},
@@ -360,17 +359,6 @@ fn a_task_from_the_future_has_age_zero() {
 }
 
 #[test]
-fn a_failed_generation_is_not_checked_again() {
-    // F49: code 501 is not a server error but a final state, so another check could change nothing.
-    let mut story =
-        Story::with_tasks([due_task("a")]).with_server(SECOND, |_, _| Some(failed_generation()));
-
-    story.advance(24 * HOUR);
-
-    assert_eq!((story.state_name("a"), story.poll_count()), ("failed", 1));
-}
-
-#[test]
 fn a_rejected_task_waits_for_a_manual_check() {
     // F45.
     let mut story = Story::with_tasks([due_task("a")]).with_server(SECOND, |_, poll| {
@@ -404,6 +392,10 @@ fn a_missing_link_is_checked_five_times() {
 
         let last = *story.poll_starts(None).last().expect("polled");
         assert_eq!(story.poll_count(), 1 + 5);
+        assert_eq!(
+            story.poll_state("a"),
+            PollState::Stopped(StopReason::Finished)
+        );
         assert!(
             (9 * MINUTE..11 * MINUTE).contains(&last),
             "{created}: {last:?}"
@@ -421,6 +413,7 @@ fn an_unknown_answer_is_polled_slowly() {
 
     story.advance(2 * HOUR);
 
+    assert_eq!(story.state_name("a"), "unknown");
     assert!(
         (110..=130).contains(&story.poll_count()),
         "{}",
@@ -743,9 +736,7 @@ fn account_errors_of_removed_tasks_count() {
     let mut story = Story::with_tasks(due_tasks(2));
     story.send(Msg::Tick);
     let name = story.open_polls()[0].0.to_string();
-    story.send(support::external_changes(vec![ExternalChange::Removed(
-        id(&name),
-    )]));
+    story.send(support::removed_elsewhere(&name));
 
     story.answer(&name, Err(PollError::Unauthorized(401)));
 

@@ -486,6 +486,29 @@ pub fn chord(name: &str) -> KeyChord {
     KeyChord::parse(name).expect("a key name")
 }
 
+/// Returns the text of the message line.
+pub fn message(state: &State) -> &str {
+    state.message().map_or("", |message| message.text.as_str())
+}
+
+/// Returns the id of the selected task.
+pub fn selected_task(state: &State) -> &str {
+    state.selected().map_or("", |watched| watched.id().as_str())
+}
+
+/// Returns a task of the list.
+pub fn watched<'a>(state: &'a State, name: &str) -> &'a WatchedTask {
+    state.list().get(&id(name)).expect("a task on the list")
+}
+
+/// Returns the scroll limit that the runtime measures on a drawn frame.
+pub fn layout_measured(max_scroll: u16) -> Msg {
+    Msg::LayoutMeasured {
+        max_scroll,
+        preview_area: None,
+    }
+}
+
 /// Answers the poll in flight for a task.
 pub fn answer(state: &mut State, name: &str, answer: PollResult) -> Vec<Effect> {
     answer_with_notes(state, name, answer, ResponseNotes::default())
@@ -566,6 +589,24 @@ pub fn external_changes(changes: Vec<ExternalChange>) -> Msg {
         StoreRequest::ReadExternalChanges,
         Ok(StoreReply::ExternalChanges(changes)),
     )
+}
+
+/// Returns the news that another instance changed or added a task.
+pub fn changed_elsewhere(watched: WatchedTask) -> Msg {
+    external_changes(vec![ExternalChange::Changed(Box::new(watched))])
+}
+
+/// Returns the news that another instance removed a task.
+pub fn removed_elsewhere(name: &str) -> Msg {
+    external_changes(vec![ExternalChange::Removed(id(name))])
+}
+
+/// Returns the saved session of a run that ended at that time.
+pub fn session_seen(last_seen: &str) -> Msg {
+    session_loaded(SavedSession {
+        last_seen: Some(at(last_seen)),
+        ..SavedSession::default()
+    })
 }
 
 /// Returns the answer to a write.

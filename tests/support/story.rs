@@ -337,8 +337,7 @@ impl Story {
     }
 
     pub(crate) fn task(&self, name: &str) -> &WatchedTask {
-        let found = self.state.list().get(&support::id(name));
-        found.expect("a task on the list")
+        support::watched(&self.state, name)
     }
 
     pub(crate) fn poll_state(&self, name: &str) -> PollState {
@@ -350,16 +349,12 @@ impl Story {
     }
 
     pub(crate) fn message(&self) -> &str {
-        self.state
-            .message()
-            .map_or("", |message| message.text.as_str())
+        support::message(&self.state)
     }
 
     /// Returns the id of the selected task.
     pub(crate) fn selected(&self) -> &str {
-        self.state
-            .selected()
-            .map_or("", |watched| watched.id().as_str())
+        support::selected_task(&self.state)
     }
 
     /// Returns the id of the task in the first visible row.

@@ -9,7 +9,7 @@ use kietop::{
         update::update,
     },
     domain::{
-        list_change::{AccessMode, ExternalChange, StoreError},
+        list_change::{AccessMode, StoreError},
         query::{ListView, Query, SortColumn, SortOrder},
         saved_session::SavedSession,
         status::Tab,
@@ -19,7 +19,7 @@ use kietop::{
 };
 
 use crate::support::{
-    self, TaskBuilder, answer, id, now, press, program,
+    self, TaskBuilder, answer, id, message, now, press, program, selected_task,
     story::{Story, finished, running},
     task, type_text,
 };
@@ -71,14 +71,6 @@ fn marked_rows(state: &State) -> String {
         .map(|watched| watched.id().as_str())
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-fn selected_task(state: &State) -> &str {
-    state.selected().map_or("", |watched| watched.id().as_str())
-}
-
-fn message(state: &State) -> &str {
-    state.message().map_or("", |message| message.text.as_str())
 }
 
 fn active_filter(state: &State) -> String {
@@ -267,7 +259,7 @@ fn the_list_starts_at_the_top() {
     let mut story = Story::with_tasks([task("old").ready("1m").created("14:00")]);
     let external_change = |name: &str| {
         let changed = task(name).running().created("14:31").build();
-        support::external_changes(vec![ExternalChange::Changed(Box::new(changed))])
+        support::changed_elsewhere(changed)
     };
     story.send(external_change("new"));
     assert_eq!(story.selected(), "new");
@@ -398,11 +390,7 @@ fn marks_survive_sort_filter_tab_and_answers() {
         "visible rows first, then hidden ones"
     );
 
-    update(
-        &mut state,
-        support::external_changes(vec![ExternalChange::Removed(id("a3"))]),
-        now(),
-    );
+    update(&mut state, support::removed_elsewhere("a3"), now());
     assert_eq!(marked_rows(&state), "a1", "a removed task loses its mark");
 }
 
