@@ -14,9 +14,8 @@ use kietop::{
             TransferProgress,
         },
         link::Links,
-        list_change::{AccessMode, ChangeKind, ChangeResult, ExternalChange, ListChange},
+        list_change::{AccessMode, ChangeKind, ChangeResult, ListChange},
         poll_result::{Observation, PollError},
-        saved_session::SavedSession,
         status::{LinkExpiry, Status, Tab},
         store_request::StoreRequest,
         task::{CallbackStatus, TaskState},
@@ -26,7 +25,7 @@ use kietop::{
 };
 
 use crate::support::{
-    self, TaskBuilder, answer, at, id, later, now, press, program, task, type_text,
+    self, TaskBuilder, answer, id, later, message, now, press, program, task, type_text, watched,
 };
 
 const ONE_URL: &[&str] = &["https://ex.com/1.mp4"];
@@ -48,8 +47,27 @@ fn set_home(settings: &mut AppSettings) {
     settings.save_folder = "/home/me/Videos/kietop".into();
 }
 
-fn message(state: &State) -> &str {
-    state.message().map_or("", |message| message.text.as_str())
+fn auto_save(settings: &mut AppSettings) {
+    set_home(settings);
+    settings.auto_save = true;
+}
+
+/// Makes every link of the tests expired.
+fn expire_links(settings: &mut AppSettings) {
+    set_home(settings);
+    settings.retention = Duration::from_mins(1);
+}
+
+/// Returns a program with one finished task.
+fn state_with_result(urls: &[&str]) -> State {
+    program()
+        .set(set_home)
+        .with(finished_task("a", urls))
+        .build()
+}
+
+fn minute(n: u64) -> Now {
+    later(Duration::from_mins(n))
 }
 
 fn download_requests(effects: &[Effect]) -> Vec<(DownloadId, DownloadRequest)> {
@@ -71,30 +89,57 @@ fn stored_changes(effects: &[Effect]) -> Vec<ListChange> {
     changes.flatten().collect()
 }
 
-fn finish_download(
+fn stored_kinds(effects: &[Effect]) -> Vec<ChangeKind> {
+    let changes = stored_changes(effects).into_iter();
+    changes.map(|change| change.kind).collect()
+}
+
+fn end_download(
     state: &mut State,
-    attempt: DownloadId,
+    id: DownloadId,
     result: Result<&str, DownloadError>,
+    now: Now,
 ) -> Vec<Effect> {
     let result = result.map(PathBuf::from);
-    update(
-        state,
-        Msg::DownloadEnded {
-            id: attempt,
-            result,
-        },
-        now(),
-    )
+    update(state, Msg::DownloadEnded { id, result }, now)
+}
+
+fn finish_download(
+    state: &mut State,
+    id: DownloadId,
+    result: Result<&str, DownloadError>,
+) -> Vec<Effect> {
+    end_download(state, id, result, now())
+}
+
+fn report_progress(state: &mut State, id: DownloadId, progress: TransferProgress) {
+    update(state, Msg::DownloadProgressed { id, progress }, now());
+}
+
+fn change_elsewhere(state: &mut State, watched: WatchedTask, now: Now) -> Vec<Effect> {
+    update(state, support::changed_elsewhere(watched), now)
+}
+
+fn tick(state: &mut State, now: Now) -> Vec<Effect> {
+    update(state, Msg::Tick, now)
+}
+
+#[track_caller]
+fn assert_no_download(effects: &[Effect]) {
+    assert_eq!(download_requests(effects), []);
+}
+
+#[track_caller]
+fn assert_message_contains(state: &State, text: &str) {
+    assert!(message(state).contains(text), "{}", message(state));
 }
 
 fn status_of(state: &State, name: &str) -> Status {
-    let watched = state.list().get(&id(name)).unwrap();
-    state.status_of(watched, &state.estimate(), now())
+    state.status_of(watched(state, name), &state.estimate(), now())
 }
 
 fn link_expiry(state: &State, name: &str) -> LinkExpiry {
-    let watched = state.list().get(&id(name)).unwrap();
-    watched.link_expiry(state.settings().retention, now())
+    watched(state, name).link_expiry(state.settings().retention, now())
 }
 
 fn success_observation() -> Observation {
@@ -130,11 +175,7 @@ fn start_with(
 
 #[test]
 fn the_save_key_saves_and_marks_as_saved() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
-
+    let mut state = state_with_result(ONE_URL);
     let effects = press(&mut state, &["w"]);
 
     let started = download_requests(&effects);
@@ -155,11 +196,8 @@ fn the_save_key_saves_and_marks_as_saved() {
     assert_eq!(status_of(&state, "a"), Status::Saved);
     assert_eq!(link_expiry(&state, "a"), LinkExpiry::Saved);
     assert!(matches!(
-        &stored_changes(&effects)[..],
-        [ListChange {
-            kind: ChangeKind::Saved { number: 1, .. },
-            ..
-        }]
+        &stored_kinds(&effects)[..],
+        [ChangeKind::Saved { number: 1, .. }]
     ));
     assert!(state.downloads().is_empty());
     press(&mut state, &["w"]);
@@ -182,17 +220,13 @@ fn a_finished_save_does_not_hide_the_undo_hint() {
 
     finish_download(&mut state, started[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
     assert_eq!(message(&state), "Removed \"b\". Press u to undo.");
-    update(&mut state, Msg::Tick, later(MESSAGE_TIME));
+    tick(&mut state, later(MESSAGE_TIME));
     assert_eq!(message(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
 }
 
 #[test]
 fn two_files_download_and_all_must_complete() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", THREE_URLS))
-        .build();
-
+    let mut state = state_with_result(THREE_URLS);
     let started = download_requests(&press(&mut state, &["w"]));
     assert_eq!(started.len(), 2);
     let saving = state.downloads().progress(&id("a")).unwrap();
@@ -208,10 +242,7 @@ fn two_files_download_and_all_must_complete() {
 
 #[test]
 fn pressing_save_again_shows_progress_then_stops() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     let started = download_requests(&press(&mut state, &["w"]));
     let progress = TransferProgress {
         bytes: 42,
@@ -219,16 +250,8 @@ fn pressing_save_again_shows_progress_then_stops() {
         rate: 10,
     };
     let attempt = started[0].0;
-    update(
-        &mut state,
-        Msg::DownloadProgressed {
-            id: attempt,
-            progress,
-        },
-        now(),
-    );
-
-    assert_eq!(download_requests(&press(&mut state, &["w"])), []);
+    report_progress(&mut state, attempt, progress);
+    assert_no_download(&press(&mut state, &["w"]));
     assert_eq!(message(&state), "\"a\": 42% saved. Press w again to stop.");
 
     let effects = press(&mut state, &["w"]);
@@ -237,11 +260,8 @@ fn pressing_save_again_shows_progress_then_stops() {
         "{effects:?}"
     );
     assert!(matches!(
-        &stored_changes(&effects)[..],
-        [ListChange {
-            kind: ChangeKind::SaveFailed(DownloadError::Stopped),
-            ..
-        }]
+        &stored_kinds(&effects)[..],
+        [ChangeKind::SaveFailed(DownloadError::Stopped)]
     ));
     assert_eq!(
         message(&state),
@@ -264,12 +284,9 @@ fn pressing_save_again_shows_progress_then_stops() {
 
 #[test]
 fn a_late_second_press_does_not_stop() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     press(&mut state, &["w", "w"]);
-    update(&mut state, Msg::Tick, later(Duration::from_mins(1)));
+    tick(&mut state, later(Duration::from_mins(1)));
 
     let key = Msg::Key {
         chord: support::chord("w"),
@@ -277,19 +294,13 @@ fn a_late_second_press_does_not_stop() {
     };
     let effects = update(&mut state, key, later(Duration::from_mins(1)));
 
-    assert!(
-        !effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::StopDownload(_)))
-    );
+    let is_stop = |effect: &Effect| matches!(effect, Effect::StopDownload(_));
+    assert!(!effects.iter().any(is_stop));
 }
 
 #[test]
 fn removing_a_task_stops_its_save() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", THREE_URLS))
-        .build();
+    let mut state = state_with_result(THREE_URLS);
     let started = download_requests(&press(&mut state, &["w"]));
     let effects = press(&mut state, &["d"]);
     let changes = stored_changes(&effects);
@@ -300,11 +311,10 @@ fn removing_a_task_stops_its_save() {
     for (attempt, _) in &started {
         assert!(effects.contains(&Effect::StopDownload(*attempt)));
     }
-    assert_eq!(download_requests(&effects), []);
-    assert!(
-        message(&state).ends_with("Its download was stopped; the partial file is kept."),
-        "{}",
-        message(&state)
+    assert_no_download(&effects);
+    assert_message_contains(
+        &state,
+        "Its download was stopped; the partial file is kept.",
     );
     finish_download(&mut state, started[0].0, Ok("/v/1.mp4"));
     assert_eq!(state.list().len(), 0, "a late result does not restore it");
@@ -312,11 +322,10 @@ fn removing_a_task_stops_its_save() {
 
 #[test]
 fn a_save_failure_is_shown_and_stored() {
-    let old = |settings: &mut AppSettings| {
-        set_home(settings);
-        settings.retention = Duration::from_mins(1);
-    };
-    let mut state = program().set(old).with(finished_task("a", ONE_URL)).build();
+    let mut state = program()
+        .set(expire_links)
+        .with(finished_task("a", ONE_URL))
+        .build();
     let started = download_requests(&press(&mut state, &["w"]));
 
     let effects = finish_download(&mut state, started[0].0, Err(DownloadError::DiskFull));
@@ -326,36 +335,17 @@ fn a_save_failure_is_shown_and_stored() {
         "\"a\" was not saved: the disk is full. Free some space, then save again to resume."
     );
     assert!(matches!(
-        &stored_changes(&effects)[..],
-        [ListChange {
-            kind: ChangeKind::SaveFailed(DownloadError::DiskFull),
-            ..
-        }]
+        &stored_kinds(&effects)[..],
+        [ChangeKind::SaveFailed(DownloadError::DiskFull)]
     ));
-    let started = &state
-        .list()
-        .get(&id("a"))
-        .unwrap()
-        .saved_results
-        .pending_folder;
-    assert!(started.is_some(), "it is offered at the next start");
+    let folder = &watched(&state, "a").saved_results.pending_folder;
+    assert!(folder.is_some(), "it is offered at the next start");
 
     let again = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, again[0].0, Err(refused_link()));
-    assert!(
-        message(&state).contains("link expired (404)"),
-        "{}",
-        message(&state)
-    );
-    assert_eq!(
-        state
-            .list()
-            .get(&id("a"))
-            .unwrap()
-            .saved_results
-            .pending_folder,
-        None
-    );
+    assert_message_contains(&state, "link expired (404)");
+    assert_eq!(watched(&state, "a").saved_results.pending_folder, None);
+    assert_eq!(pending_retry(&state, "a"), None);
 }
 
 /// The error when the file host refuses the old and the renewed link.
@@ -367,15 +357,12 @@ fn refused_link() -> DownloadError {
 }
 
 fn pending_retry(state: &State, name: &str) -> Option<DownloadRetry> {
-    state.list().get(&id(name)).unwrap().saved_results.retry
+    watched(state, name).saved_results.retry
 }
 
 #[test]
 fn a_refused_fresh_result_is_retried() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     let started = download_requests(&press(&mut state, &["w"]));
 
     let effects = finish_download(&mut state, started[0].0, Err(refused_link()));
@@ -388,100 +375,52 @@ fn a_refused_fresh_result_is_retried() {
         status: 404,
         why: None,
     };
-    assert!(
-        matches!(&stored_changes(&effects)[..], [ListChange { kind: ChangeKind::SaveFailed(error), .. }] if *error == not_ready)
-    );
+    assert_eq!(stored_kinds(&effects), [ChangeKind::SaveFailed(not_ready)]);
+
     assert_eq!(status_of(&state, "a"), Status::Ready);
     let due = later(Duration::from_secs(5));
     let wakeup = next_wakeup(&state, now()).unwrap();
     assert!(wakeup <= due.mono, "{wakeup:?}");
-    let early = update(&mut state, Msg::Tick, later(Duration::from_secs(4)));
-    assert_eq!(download_requests(&early), []);
+    let early = tick(&mut state, later(Duration::from_secs(4)));
+    assert_no_download(&early);
 
-    let retried = download_requests(&update(&mut state, Msg::Tick, due));
+    let retried = download_requests(&tick(&mut state, due));
     assert_eq!(retried.len(), 1);
     let result = Err(DownloadError::HttpStatus(503));
     let attempt = retried[0].0;
-    update(
-        &mut state,
-        Msg::DownloadEnded {
-            id: attempt,
-            result,
-        },
-        due,
-    );
+    end_download(&mut state, attempt, result, due);
     let next = pending_retry(&state, "a").unwrap();
     assert_eq!(
         (next.tries, next.at),
         (2, later(Duration::from_secs(15)).wall)
     );
 
-    let retried = download_requests(&update(
-        &mut state,
-        Msg::Tick,
-        later(Duration::from_secs(15)),
-    ));
+    let retried = download_requests(&tick(&mut state, later(Duration::from_secs(15))));
     finish_download(&mut state, retried[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
     assert_eq!(status_of(&state, "a"), Status::Saved);
     assert_eq!(pending_retry(&state, "a"), None);
 }
 
 #[test]
-fn a_link_expires_by_age_or_repeated_refusals() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+fn a_link_expires_by_repeated_refusals() {
+    let mut state = state_with_result(ONE_URL);
     let mut attempt = download_requests(&press(&mut state, &["w"]))[0].0;
     let mut at = now();
     let mut tries = 1;
     loop {
         let result = Err(refused_link());
-        update(
-            &mut state,
-            Msg::DownloadEnded {
-                id: attempt,
-                result,
-            },
-            at,
-        );
+        end_download(&mut state, attempt, result, at);
         let Some(retry) = pending_retry(&state, "a") else {
             break;
         };
         at = later(now().until(retry.at));
-        attempt = download_requests(&update(&mut state, Msg::Tick, at))[0].0;
+        attempt = download_requests(&tick(&mut state, at))[0].0;
         tries += 1;
     }
     let hours = at.age_of(now().wall).as_secs() / 3600;
     assert_eq!((tries, hours), (21, 6));
-    assert!(
-        message(&state).contains("link expired (404)"),
-        "{}",
-        message(&state)
-    );
-    assert_eq!(
-        state
-            .list()
-            .get(&id("a"))
-            .unwrap()
-            .saved_results
-            .pending_folder,
-        None
-    );
-
-    let old = |settings: &mut AppSettings| {
-        set_home(settings);
-        settings.retention = Duration::from_mins(1);
-    };
-    let mut state = program().set(old).with(finished_task("a", ONE_URL)).build();
-    let started = download_requests(&press(&mut state, &["w"]));
-    finish_download(&mut state, started[0].0, Err(refused_link()));
-    assert!(
-        message(&state).contains("link expired (404)"),
-        "{}",
-        message(&state)
-    );
-    assert_eq!(pending_retry(&state, "a"), None);
+    assert_message_contains(&state, "link expired (404)");
+    assert_eq!(watched(&state, "a").saved_results.pending_folder, None);
 }
 
 #[test]
@@ -489,32 +428,26 @@ fn a_retry_resumes_on_time_after_a_restart() {
     let waiting = |at| task_with_started_save_at("a", at);
     let soon = later(Duration::from_secs(20));
     let (mut state, _) = start_with(vec![waiting(soon)], |_| {});
-    assert_eq!(
-        download_requests(&report_locks(&mut state, &[("a", false)], now())),
-        []
-    );
+    assert_no_download(&report_unlocked(&mut state, now()));
     assert_eq!(message(&state), "", "no interrupted save");
-    let retried = download_requests(&update(&mut state, Msg::Tick, soon));
+    let retried = download_requests(&tick(&mut state, soon));
     assert_eq!(retried[0].1.folder, PathBuf::from("/v"));
 
     // It became due while kietop was not running.
     let (mut state, _) = start_with(vec![waiting(now())], |_| {});
     assert_eq!(
-        download_requests(&report_locks(&mut state, &[("a", false)], now())).len(),
+        download_requests(&report_unlocked(&mut state, now())).len(),
         1
     );
 
     // The user stops it.
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     let attempt = download_requests(&press(&mut state, &["w"]))[0].0;
     finish_download(&mut state, attempt, Err(refused_link()));
     press(&mut state, &["w", "w", "w"]);
     assert_eq!(pending_retry(&state, "a"), None);
     let long = later(Duration::from_hours(1));
-    assert_eq!(download_requests(&update(&mut state, Msg::Tick, long)), []);
+    assert_no_download(&tick(&mut state, long));
 }
 
 #[test]
@@ -536,49 +469,27 @@ fn batch_retries_are_spread_out() {
     }
     for second in 5..8 {
         let at = later(Duration::from_secs(second));
-        let retried = download_requests(&update(&mut state, Msg::Tick, at));
+        let retried = download_requests(&tick(&mut state, at));
         assert_eq!(retried.len(), 1, "{second}");
         let (attempt, result) = (retried[0].0, Err(DownloadError::Busy));
-        update(
-            &mut state,
-            Msg::DownloadEnded {
-                id: attempt,
-                result,
-            },
-            at,
-        );
+        end_download(&mut state, attempt, result, at);
     }
 
     // A retry of another instance is left to it until it is long overdue.
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
     let mut theirs = task_with_started_save_at("a", later(Duration::from_secs(40)));
-    let delta = |watched: &WatchedTask| {
-        support::external_changes(vec![ExternalChange::Changed(Box::new(watched.clone()))])
-    };
-    update(&mut state, delta(&theirs), now());
-    let minute = |n: u64| later(Duration::from_secs(60 * n));
-    update(&mut state, Msg::Tick, minute(1));
-    assert_eq!(
-        download_requests(&report_locks(&mut state, &[("a", false)], minute(1))),
-        []
-    );
+
+    change_elsewhere(&mut state, theirs.clone(), now());
+    tick(&mut state, minute(1));
+    assert_no_download(&report_unlocked(&mut state, minute(1)));
     theirs.saved_results.retry = Some(DownloadRetry {
         tries: 2,
         at: minute(3).wall,
     });
-    update(&mut state, delta(&theirs), minute(1));
-    assert_eq!(
-        download_requests(&update(&mut state, Msg::Tick, minute(2))),
-        []
-    );
-    assert_eq!(
-        download_requests(&update(&mut state, Msg::Tick, minute(3))),
-        []
-    );
-    assert_eq!(
-        download_requests(&update(&mut state, Msg::Tick, minute(4))).len(),
-        1
-    );
+    change_elsewhere(&mut state, theirs, minute(1));
+    assert_no_download(&tick(&mut state, minute(2)));
+    assert_no_download(&tick(&mut state, minute(3)));
+    assert_eq!(download_requests(&tick(&mut state, minute(4))).len(), 1);
 }
 
 fn task_with_started_save_at(name: &str, at: Now) -> WatchedTask {
@@ -619,16 +530,13 @@ fn unsavable_tasks_say_why() {
         .set(read_only)
         .with(finished_task("a", ONE_URL))
         .build();
-    assert_eq!(download_requests(&press(&mut state, &["w"])), []);
+    assert_no_download(&press(&mut state, &["w"]));
     assert_eq!(message(&state), "The list is read-only (--read-only).");
 }
 
 #[test]
 fn a_typed_folder_is_parsed() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     press(&mut state, &["W", "ctrl-u"]);
     let effects = press(&mut state, &["enter"]);
     assert_eq!(
@@ -671,11 +579,7 @@ fn an_invalid_folder_is_reported_and_editable() {
     ] {
         press(&mut state, &["ctrl-u"]);
         type_text(&mut state, typed);
-        assert_eq!(
-            download_requests(&press(&mut state, &["enter"])),
-            [],
-            "{typed}"
-        );
+        assert_no_download(&press(&mut state, &["enter"]));
         assert_eq!(message(&state), expected);
         assert!(state.overlay().is_some(), "{typed}");
     }
@@ -693,11 +597,8 @@ fn without_a_home_the_folder_is_prompted_for() {
     };
     let running = || task("a").running().created("14:30").in_flight();
     let mut state = program().set(homeless).with(running()).build();
-    assert_eq!(
-        download_requests(&answer(&mut state, "a", Ok(success_observation()))),
-        []
-    );
-    assert_eq!(download_requests(&press(&mut state, &["w"])), []);
+    assert_no_download(&answer(&mut state, "a", Ok(success_observation())));
+    assert_no_download(&press(&mut state, &["w"]));
     assert!(state.overlay().is_some());
     type_text(&mut state, "/mnt/x");
     let started = download_requests(&press(&mut state, &["enter"]));
@@ -706,25 +607,17 @@ fn without_a_home_the_folder_is_prompted_for() {
 
 #[test]
 fn results_are_saved_automatically_when_enabled() {
-    let auto_save = |settings: &mut AppSettings| {
-        set_home(settings);
-        settings.auto_save = true;
-    };
     let running = || task("a").running().created("14:30").in_flight();
     let mut state = program().set(auto_save).with(running()).build();
     let effects = answer(&mut state, "a", Ok(success_observation()));
     assert_eq!(download_requests(&effects).len(), 1);
 
     let mut state = program().set(set_home).with(running()).build();
-    assert_eq!(
-        download_requests(&answer(&mut state, "a", Ok(success_observation()))),
-        []
-    );
+    assert_no_download(&answer(&mut state, "a", Ok(success_observation())));
 
     // Another instance got the result.
     let mut state = program().set(auto_save).with(running()).build();
-    let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
-    let effects = update(&mut state, support::external_changes(vec![delta]), now());
+    let effects = change_elsewhere(&mut state, finished_task("a", ONE_URL).build(), now());
     assert_eq!(download_requests(&effects).len(), 1);
 }
 
@@ -739,17 +632,9 @@ fn results_found_by_commands_are_saved_at_start() {
     };
     for (is_wanted, expected) in [(true, vec![id("a")]), (false, Vec::new())] {
         let (mut state, effects) = start_with(all(), |settings| settings.auto_save = is_wanted);
-        assert_eq!(
-            download_requests(&effects),
-            [],
-            "the last visit is not known yet"
-        );
-        let session = SavedSession {
-            last_seen: Some(at("13:52:07")),
-            ..SavedSession::default()
-        };
+        assert_no_download(&effects);
 
-        let effects = update(&mut state, support::session_loaded(session), now());
+        let effects = update(&mut state, support::session_seen("13:52:07"), now());
 
         let started = download_requests(&effects)
             .into_iter()
@@ -762,43 +647,27 @@ fn results_found_by_commands_are_saved_at_start() {
         settings.auto_save = true;
         settings.retention = Duration::from_mins(1);
     });
-    let session = SavedSession {
-        last_seen: Some(at("13:52:07")),
-        ..SavedSession::default()
-    };
-    let effects = update(&mut state, support::session_loaded(session), now());
-    assert_eq!(download_requests(&effects), []);
+    let effects = update(&mut state, support::session_seen("13:52:07"), now());
+    assert_no_download(&effects);
 }
 
 #[test]
 fn a_download_of_another_instance_is_not_repeated() {
-    let auto_save = |settings: &mut AppSettings| {
-        set_home(settings);
-        settings.auto_save = true;
-    };
     // It got the result and started saving at once.
     let running = || task("a").running().created("14:30").in_flight();
     let mut state = program().set(auto_save).with(running()).build();
     let mut started = finished_task("a", ONE_URL).build();
     started.saved_results.pending_folder = Some("/v".into());
-    let delta = ExternalChange::Changed(Box::new(started));
-    let effects = update(&mut state, support::external_changes(vec![delta]), now());
-    assert_eq!(download_requests(&effects), []);
+    let effects = change_elsewhere(&mut state, started, now());
+    assert_no_download(&effects);
 
     // It saved a file that is still queued here.
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", THREE_URLS))
-        .build();
+    let mut state = state_with_result(THREE_URLS);
     let started = download_requests(&press(&mut state, &["w"]));
     let mut saved = finished_task("a", THREE_URLS).build();
     saved.saved_results = SavedResults::from_stored([(3, "/v/3.mp4".into())], None, None);
-    let delta = ExternalChange::Changed(Box::new(saved));
-    update(&mut state, support::external_changes(vec![delta]), now());
-    assert_eq!(
-        download_requests(&finish_download(&mut state, started[0].0, Ok("/v/1.mp4"))),
-        []
-    );
+    change_elsewhere(&mut state, saved, now());
+    assert_no_download(&finish_download(&mut state, started[0].0, Ok("/v/1.mp4")));
     finish_download(&mut state, started[1].0, Ok("/v/2.mp4"));
     assert!(state.downloads().is_empty());
     assert_eq!(status_of(&state, "a"), Status::Saved);
@@ -838,10 +707,7 @@ fn an_interrupted_save_resumes_or_is_offered() {
         effects.contains(&Effect::CheckLocks(requests)),
         "{effects:?}"
     );
-    assert_eq!(
-        download_requests(&report_locks(&mut state, &[("a", false)], now())),
-        []
-    );
+    assert_no_download(&report_unlocked(&mut state, now()));
     assert_eq!(
         message(&state),
         "Saving \"a\" was interrupted. Press w to resume."
@@ -850,7 +716,7 @@ fn an_interrupted_save_resumes_or_is_offered() {
     assert_eq!(started[0].1.folder, PathBuf::from("/elsewhere"));
 
     let (mut state, _) = start_with(vec![watched], |settings| settings.auto_save = true);
-    let effects = report_locks(&mut state, &[("a", false)], now());
+    let effects = report_unlocked(&mut state, now());
     assert_eq!(download_requests(&effects).len(), 1);
     assert_eq!(message(&state), "Saving \"a\" was interrupted; resuming.");
 }
@@ -858,6 +724,10 @@ fn an_interrupted_save_resumes_or_is_offered() {
 fn report_locks(state: &mut State, found: &[(&str, bool)], now: Now) -> Vec<Effect> {
     let found = found.iter().map(|(task, is_locked)| (id(task), *is_locked));
     update(state, Msg::LocksChecked(found.collect()), now)
+}
+
+fn report_unlocked(state: &mut State, now: Now) -> Vec<Effect> {
+    report_locks(state, &[("a", false)], now)
 }
 
 fn checks_locks(effects: &[Effect]) -> bool {
@@ -895,12 +765,11 @@ fn a_locked_save_is_not_interrupted() {
     assert!(!state.downloads().is_held_by_other(&id("c")));
 
     let next = later(Duration::from_mins(1));
-    let effects = update(&mut state, Msg::Tick, next);
+    let effects = tick(&mut state, next);
     assert!(checks_locks(&effects), "{effects:?}");
     let mut done = task_with_started_save("a");
     done.mark_saved(1, "/v/a.mp4".into());
-    let delta = ExternalChange::Changed(Box::new(done));
-    update(&mut state, support::external_changes(vec![delta]), next);
+    change_elsewhere(&mut state, done, next);
     let effects = report_locks(&mut state, &[("a", false), ("b", false)], next);
 
     assert_eq!(download_requests(&effects).len(), 1, "that one was killed");
@@ -910,36 +779,27 @@ fn a_locked_save_is_not_interrupted() {
 #[test]
 fn a_just_started_external_save_may_be_unlocked() {
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
-    let delta = ExternalChange::Changed(Box::new(task_with_started_save("a")));
     let just = later(Duration::from_secs(55));
-    update(&mut state, support::external_changes(vec![delta]), just);
+    change_elsewhere(&mut state, task_with_started_save("a"), just);
     assert!(state.downloads().is_held_by_other(&id("a")));
 
-    let minute = |n: u64| later(Duration::from_secs(60 * n));
-    assert!(checks_locks(&update(&mut state, Msg::Tick, minute(1))));
-    report_locks(&mut state, &[("a", false)], minute(1));
+    assert!(checks_locks(&tick(&mut state, minute(1))));
+    report_unlocked(&mut state, minute(1));
     assert_eq!(message(&state), "");
 
-    assert!(checks_locks(&update(&mut state, Msg::Tick, minute(2))));
-    report_locks(&mut state, &[("a", false)], minute(2));
-    assert!(
-        message(&state).contains("was interrupted"),
-        "{}",
-        message(&state)
-    );
+    assert!(checks_locks(&tick(&mut state, minute(2))));
+    report_unlocked(&mut state, minute(2));
+    assert_message_contains(&state, "was interrupted");
 
     // Shown once.
-    update(&mut state, Msg::Tick, minute(3));
-    report_locks(&mut state, &[("a", false)], minute(3));
+    tick(&mut state, minute(3));
+    report_unlocked(&mut state, minute(3));
     assert_eq!(message(&state), "");
 }
 
 #[test]
 fn a_save_locked_by_another_instance_is_shown() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     let started = download_requests(&press(&mut state, &["w"]));
 
     finish_download(&mut state, started[0].0, Err(DownloadError::Busy));
@@ -950,10 +810,17 @@ fn a_save_locked_by_another_instance_is_shown() {
 #[test]
 fn an_own_failed_save_is_not_interrupted() {
     let disk_full = || Err(DownloadError::DiskFull);
-    let minute = |n: u64| later(Duration::from_secs(60 * n));
-    let report_unlocked = |state: &mut State, at| {
-        assert!(checks_locks(&update(state, Msg::Tick, at)));
-        report_locks(state, &[("a", false)], at)
+
+    // Returns what the next check of an unlocked file does.
+    let check_unlocked = |state: &mut State| {
+        assert!(checks_locks(&tick(state, minute(1))));
+        let effects = report_unlocked(state, minute(1));
+        assert!(
+            !message(state).contains("interrupted"),
+            "{}",
+            message(state)
+        );
+        effects
     };
 
     // Finished while no dashboard ran, and saved at this start.
@@ -961,59 +828,36 @@ fn an_own_failed_save_is_not_interrupted() {
         auto_save: true,
         ..AppSettings::default()
     });
-    let session = SavedSession {
-        last_seen: Some(at("13:52:07")),
-        ..SavedSession::default()
-    };
-    update(&mut state, support::session_loaded(session), now());
+    update(&mut state, support::session_seen("13:52:07"), now());
     let all = vec![finished_task("a", ONE_URL).build()];
     let requests = download_requests(&update(&mut state, support::list_loaded(all), now()));
     finish_download(&mut state, requests[0].0, disk_full());
-    assert_eq!(
-        download_requests(&report_unlocked(&mut state, minute(1))),
-        []
-    );
+    assert_no_download(&check_unlocked(&mut state));
 
     // Started by another instance, then by the user here.
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
-    let delta = ExternalChange::Changed(Box::new(task_with_started_save("a")));
-    update(&mut state, support::external_changes(vec![delta]), now());
+    change_elsewhere(&mut state, task_with_started_save("a"), now());
     let requests = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, requests[0].0, disk_full());
     assert!(!state.downloads().is_held_by_other(&id("a")));
-    report_unlocked(&mut state, minute(1));
-    assert!(
-        !message(&state).contains("interrupted"),
-        "{}",
-        message(&state)
-    );
+    check_unlocked(&mut state);
 
     // Started in an earlier run, and again before the lock check.
     let (mut state, _) = start_with(vec![task_with_started_save("a")], |_| {});
     let requests = download_requests(&press(&mut state, &["w"]));
-    report_locks(&mut state, &[("a", false)], now());
+    report_unlocked(&mut state, now());
     finish_download(&mut state, requests[0].0, disk_full());
-    report_unlocked(&mut state, minute(1));
-    assert!(
-        !message(&state).contains("interrupted"),
-        "{}",
-        message(&state)
-    );
+    check_unlocked(&mut state);
 }
 
 #[test]
 fn a_finished_external_save_is_cleared() {
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
-    let delta =
-        |watched| support::external_changes(vec![ExternalChange::Changed(Box::new(watched))]);
-    update(&mut state, delta(task_with_started_save("a")), now());
-    update(
-        &mut state,
-        delta(finished_task("a", ONE_URL).build()),
-        now(),
-    );
 
-    update(&mut state, Msg::Tick, later(Duration::from_mins(1)));
+    change_elsewhere(&mut state, task_with_started_save("a"), now());
+    change_elsewhere(&mut state, finished_task("a", ONE_URL).build(), now());
+
+    tick(&mut state, later(Duration::from_mins(1)));
 
     assert!(!state.downloads().is_held_by_other(&id("a")));
 }
@@ -1037,7 +881,7 @@ fn expiring_links_are_mentioned_once_a_day() {
     let warned = ListChange::new(id("a"), now().wall, ChangeKind::ExpiryWarned);
     assert_eq!(stored_changes(&effects), std::slice::from_ref(&warned));
     for minutes in 1..120 {
-        let effects = update(&mut state, Msg::Tick, later(Duration::from_mins(minutes)));
+        let effects = tick(&mut state, later(Duration::from_mins(minutes)));
         assert_eq!(stored_changes(&effects), [], "after {minutes} minutes");
     }
 
@@ -1051,11 +895,7 @@ fn expiring_links_are_mentioned_once_a_day() {
     );
     known.saved_results.expiry_warned = Some(support::ago("24h"));
     let (state, _) = start_with(vec![known], |_| {});
-    assert!(
-        message(&state).starts_with("The link of"),
-        "{}",
-        message(&state)
-    );
+    assert_message_contains(&state, "The link of");
 
     let (state, _) = start_with(
         vec![task_with_expiring_link("a"), task_with_expiring_link("b")],
@@ -1129,16 +969,11 @@ fn saved_results_are_opened_from_disk() {
 
 #[test]
 fn external_changes_keep_unwritten_saves() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     let started = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, started[0].0, Ok("/v/a.mp4"));
 
-    let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
-    update(&mut state, support::external_changes(vec![delta]), now());
-
+    change_elsewhere(&mut state, finished_task("a", ONE_URL).build(), now());
     assert_eq!(status_of(&state, "a"), Status::Saved);
 }
 
@@ -1160,10 +995,7 @@ fn a_result_without_callback_is_saved_and_reported() {
 
 #[test]
 fn late_progress_of_a_finished_save_is_ignored() {
-    let mut state = program()
-        .set(set_home)
-        .with(finished_task("a", ONE_URL))
-        .build();
+    let mut state = state_with_result(ONE_URL);
     let started = download_requests(&press(&mut state, &["w"]));
     let interrupted = DownloadError::NoAnswer(PollError::ConnectionLost);
     finish_download(&mut state, started[0].0, Err(interrupted.clone()));
@@ -1171,14 +1003,7 @@ fn late_progress_of_a_finished_save_is_ignored() {
 
     let attempt = started[0].0;
     let progress = TransferProgress::default();
-    update(
-        &mut state,
-        Msg::DownloadProgressed {
-            id: attempt,
-            progress,
-        },
-        now(),
-    );
+    report_progress(&mut state, attempt, progress);
     let effects = finish_download(&mut state, attempt, Err(interrupted));
 
     assert_eq!((format!("{state:?}"), effects), (before, Vec::new()));
@@ -1202,9 +1027,5 @@ fn marked_results_are_saved_and_stopped_together() {
     press(&mut state, &["g", "w"]);
     assert_eq!(message(&state), "Still generating: nothing to save yet.");
     press(&mut state, &["j", "space", "space", "w", "w"]);
-    assert!(
-        message(&state).starts_with("Stopped"),
-        "{}",
-        message(&state)
-    );
+    assert_message_contains(&state, "Stopped");
 }
