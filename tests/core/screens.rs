@@ -15,18 +15,15 @@ use kietop::{
     config::themes,
     domain::{
         download::{DownloadError, DownloadId, TransferProgress},
-        list_change::{
-            ChangeKind, ChangeResult, ExternalChange, JournalEvent, ListChange, StoreError,
-        },
-        poll_result::{Observation, PollError, PollResult},
+        list_change::{ChangeKind, ChangeResult, JournalEvent, ListChange, StoreError},
+        poll_result::{PollError, PollResult},
         query::SortColumn,
         raw_response::RawResponse,
         response_notes::{Anomaly, ResponseNotes},
-        saved_session::SavedSession,
         schedule::PollAttempt,
         status::Tab,
         store_request::StoreRequest,
-        task::{CallbackStatus, TaskDetails, TaskId, TaskState},
+        task::{CallbackStatus, TaskId},
         time::Now,
     },
     messages::format,
@@ -52,14 +49,7 @@ fn draw(state: &mut State, size: (u16, u16), now: Now, theme: &Theme) -> Buffer 
     terminal
         .draw(|frame| max_scroll = ui::draw(frame, state, now, theme).max_scroll)
         .expect("a drawn frame");
-    update(
-        state,
-        Msg::LayoutMeasured {
-            max_scroll,
-            preview_area: None,
-        },
-        now,
-    );
+    update(state, support::layout_measured(max_scroll), now);
     terminal.backend().buffer().clone()
 }
 
@@ -139,94 +129,112 @@ fn assert_screen(name: &str, state: &mut State, size: (u16, u16)) {
     assert_snapshot!(name, render_text(state, size));
 }
 
+/// Compares a state with its snapshots at these sizes.
+fn assert_screens(name: &str, mut state: State, sizes: &[(u16, u16)]) {
+    for size in sizes {
+        assert_screen(name, &mut state, *size);
+    }
+}
+
+/// Checks that the screen shows a text; returns the screen.
+#[track_caller]
+fn assert_shows(state: &mut State, size: (u16, u16), text: &str) -> String {
+    let screen = render_text(state, size);
+    assert!(screen.contains(text), "{text} in\n{screen}");
+    screen
+}
+
+/// Returns the sample list after these keys.
+fn mixed_state_after(keys: &[&str]) -> State {
+    let mut state = mixed_state();
+    press(&mut state, keys);
+    state
+}
+
+/// Returns the sample list after typing in the dialog that a key opens.
+fn mixed_state_typed(key: &str, text: &str) -> State {
+    let mut state = mixed_state_after(&[key]);
+    type_text(&mut state, text);
+    state
+}
+
+fn paste(state: &mut State, text: &str) {
+    update(state, Msg::Pasted(text.to_owned()), now());
+}
+
+/// Sets a filter with the filter line.
+fn filter(state: &mut State, text: &str) {
+    press(state, &["/"]);
+    type_text(state, text);
+    press(state, &["Enter"]);
+}
+
 const NEON_ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
 /// The sample list: eleven tasks in different states.
 fn mixed_program() -> ProgramBuilder {
     let source = "https://tempfile.example/in/1755074605154fqb0m8ge.mp4";
-    program()
-        .with_list_name("studio")
-        .with(
-            task(NEON_ID)
-                .label("neon city, rain, slow pan")
-                .prompt(
-                    "Turn the street into a neon city at night, wet asphalt, slow camera pan \
+    program().with_list_name("studio").with_all([
+        task(NEON_ID)
+            .label("neon city, rain, slow pan")
+            .prompt(
+                "Turn the street into a neon city at night, wet asphalt, slow camera pan \
                      to the left; keep the walking man.",
-                )
-                .source(source)
-                .callback("https://example.com/callback")
-                .running()
-                .created("14:28:59")
-                .checked_ago("2s", 33),
-        )
-        .with(
-            task("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21")
-                .prompt("claymation chase, 24fps")
-                .running()
-                .created_ago("5m20s")
-                .checked_ago("8s", 21)
-                .due_in("22s"),
-        )
-        .with(
-            task("9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d")
-                .prompt("snow globe turns to summer")
-                .running()
-                .created_ago("14m")
-                .checked_ago("12s", 40)
-                .due_in("48s"),
-        )
-        .with(
-            task("a3")
-                .prompt("oil-paint harbour at dawn")
-                .source(source)
-                .ready("5m09s")
-                .created_ago("22m"),
-        )
-        .with(
-            task("a4")
-                .prompt("desert to ocean floor")
-                .ready("4m51s")
-                .created_ago("41m"),
-        )
-        .with(
-            task("a5")
-                .prompt("paper-cut forest, fox runs")
-                .callback("https://example.com/callback")
-                .rescued("6m02s")
-                .created_ago("1h"),
-        )
-        .with(
-            task("a6")
-                .prompt("crowd becomes starlings")
-                .failed(
-                    "501",
-                    "Generation failed: the input video shows a real person.",
-                )
-                .created_ago("2h"),
-        )
-        .with(
-            task("a7f0c2b6f1d3b4a0c9c1f7c6b5a4e3d2")
-                .not_created("422", "The video is longer than 10 seconds")
-                .created_ago("3h"),
-        )
-        .with(
-            task("a8")
-                .prompt("watercolour alley, cat")
-                .ready("5m30s")
-                .created_ago("12d20h"),
-        )
-        .with(
-            task("a9")
-                .prompt("chrome statue breathes")
-                .ready("7m12s")
-                .created_ago("13d5h"),
-        )
-        .with(
-            task("b0")
-                .prompt("first test, blue car")
-                .ready("4m40s")
-                .created_ago("16d"),
-        )
+            )
+            .source(source)
+            .callback("https://example.com/callback")
+            .running()
+            .created("14:28:59")
+            .checked_ago("2s", 33),
+        task("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21")
+            .prompt("claymation chase, 24fps")
+            .running()
+            .created_ago("5m20s")
+            .checked_ago("8s", 21)
+            .due_in("22s"),
+        task("9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d")
+            .prompt("snow globe turns to summer")
+            .running()
+            .created_ago("14m")
+            .checked_ago("12s", 40)
+            .due_in("48s"),
+        task("a3")
+            .prompt("oil-paint harbour at dawn")
+            .source(source)
+            .ready("5m09s")
+            .created_ago("22m"),
+        task("a4")
+            .prompt("desert to ocean floor")
+            .ready("4m51s")
+            .created_ago("41m"),
+        task("a5")
+            .prompt("paper-cut forest, fox runs")
+            .callback("https://example.com/callback")
+            .rescued("6m02s")
+            .created_ago("1h"),
+        task("a6")
+            .prompt("crowd becomes starlings")
+            .failed(
+                "501",
+                "Generation failed: the input video shows a real person.",
+            )
+            .created_ago("2h"),
+        task("a7f0c2b6f1d3b4a0c9c1f7c6b5a4e3d2")
+            .not_created("422", "The video is longer than 10 seconds")
+            .created_ago("3h"),
+        task("a8")
+            .prompt("watercolour alley, cat")
+            .ready("5m30s")
+            .created_ago("12d20h"),
+        task("a9")
+            .prompt("chrome statue breathes")
+            .ready("7m12s")
+            .created_ago("13d5h"),
+        task("b0")
+            .prompt("first test, blue car")
+            .ready("4m40s")
+            .created_ago("16d"),
+    ])
 }
 
 /// The sample list with the journal of its first task.
@@ -250,7 +258,7 @@ fn mixed_state() -> State {
 
 fn state_with_failed_tasks() -> State {
     program()
-        .with(
+        .with_all([
             task("f1")
                 .prompt("crowd becomes starlings")
                 .failed(
@@ -258,16 +266,12 @@ fn state_with_failed_tasks() -> State {
                     "Generation failed: the input video shows a real person.",
                 )
                 .created_ago("2h"),
-        )
-        .with(task("f2").failed("", "").created_ago("3h"))
-        .with(
+            task("f2").failed("", "").created_ago("3h"),
             task("f3")
                 .prompt("too long")
                 .not_created("422", "The video is longer than 10 seconds")
                 .created_ago("5h"),
-        )
-        .with(task("f4").added("10:00").not_found())
-        .with(
+            task("f4").added("10:00").not_found(),
             task("f5")
                 .prompt("an odd answer")
                 .unknown("7")
@@ -280,7 +284,7 @@ fn state_with_failed_tasks() -> State {
                     },
                     "20s",
                 ),
-        )
+        ])
         .build()
 }
 
@@ -305,7 +309,7 @@ fn long_text_state() -> State {
     );
     program()
         .with_list_name("a profile with a rather long name")
-        .with(
+        .with_all([
             task(&"i".repeat(200))
                 .label(&word.repeat(3))
                 .prompt(&prompt)
@@ -318,9 +322,7 @@ fn long_text_state() -> State {
                 )
                 .created_ago("27h")
                 .checked_ago("26h", 4000),
-        )
-        .with(task(&"j".repeat(120)).running().created_ago("9000d"))
-        .with(
+            task(&"j".repeat(120)).running().created_ago("9000d"),
             task("k")
                 .prompt(&prompt)
                 .failed(
@@ -328,80 +330,44 @@ fn long_text_state() -> State {
                     &"The message goes on and on. ".repeat(40),
                 )
                 .created_ago("1200d"),
-        )
+        ])
         .build()
 }
 
 fn wide_glyphs_state() -> State {
     program()
         .with_list_name("映画")
-        .with(
+        .with_all([
             task("w1")
                 .label("雨の街を歩く男、ゆっくりとしたパン、ネオンの反射")
                 .prompt("夜の街をネオンに変える。濡れたアスファルト、ゆっくり左へパン。")
                 .running()
                 .created_ago("3m"),
-        )
-        .with(
             task("w2")
                 .prompt("🚀🌧️ neon 👩🚀 city 🏙️ pan ⬅️ slow 🐢 and long enough to be cut")
                 .ready("5m09s")
                 .created_ago("22m"),
-        )
-        .with(
             task("w3")
                 .prompt("한국어 제목과 e\u{301}a\u{308}o\u{308} combining")
                 .failed("エラー五〇一です", "失敗しました")
                 .created_ago("1h"),
-        )
-        .with(
             task("w4")
                 .prompt("ﾊﾟﾋﾟﾌﾟ half-width katakana ﾞﾟ")
                 .running()
                 .created_ago("9m"),
-        )
-        .with(
             task("w5")
                 .prompt("plain ascii")
                 .ready("4m00s")
                 .created_ago("2h"),
-        )
+        ])
         .build()
-}
-
-fn filter_state(text: &str) -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["/"]);
-    type_text(&mut state, text);
-    state
 }
 
 /// The sample list with three marks, two of them visible.
 fn marked_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["j", "j", "j", "Space", "Space", "Space"]);
-    press(&mut state, &["/"]);
-    type_text(&mut state, "state:ready");
-    press(&mut state, &["Enter"]);
-    state
-}
-
-fn confirm_remove_state() -> State {
-    let mut state = marked_state();
-    press(&mut state, &["d"]);
-    state
-}
-
-fn confirm_open_state() -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["*", "o"]);
-    state
-}
-
-/// The sort menu over a list in another order than the default.
-fn sort_menu_state() -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["s", "5", "s", "j"]);
+    filter(&mut state, "state:ready");
     state
 }
 
@@ -418,7 +384,7 @@ const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 18)];
 
 #[test]
 fn the_list_in_every_state() {
-    let conditions = vec![
+    let conditions = [
         ("empty", program().build()),
         ("mixed", mixed_state()),
         ("all_failed", state_with_failed_tasks()),
@@ -426,38 +392,20 @@ fn the_list_in_every_state() {
         ("long_text", long_text_state()),
         ("wide_glyphs", wide_glyphs_state()),
     ];
-    for (name, mut state) in conditions {
-        for size in SIZES {
-            assert_screen(&format!("list_{name}"), &mut state, size);
-        }
+    for (name, state) in conditions {
+        assert_screens(&format!("list_{name}"), state, &SIZES);
     }
 }
 
 #[test]
 fn the_list_at_other_sizes() {
-    for size in [
-        (200, 50),
-        (100, 40),
-        (110, 16),
-        (80, 12),
-        (60, 30),
-        (40, 10),
-        (40, 20),
-        (30, 8),
-        (24, 5),
-        (20, 4),
-    ] {
-        assert_screen("list_mixed", &mut mixed_state(), size);
-    }
-    for size in [(120, 36), (80, 24), (60, 18)] {
-        let mut state = program()
-            .set(|settings| settings.api_key = ApiKeyStatus::Missing)
-            .build();
-        assert_screen("first_run_without_key", &mut state, size);
-    }
-    for size in [(40, 10), (24, 5)] {
-        assert_screen("list_empty", &mut program().build(), size);
-    }
+    let large = [(200, 50), (100, 40), (110, 16), (60, 30)];
+    let small = [(80, 12), (40, 10), (40, 20), (30, 8), (24, 5), (20, 4)];
+    assert_screens("list_mixed", mixed_state(), &large);
+    assert_screens("list_mixed", mixed_state(), &small);
+    let without_key = program().set(|settings| settings.api_key = ApiKeyStatus::Missing);
+    assert_screens("first_run_without_key", without_key.build(), &SIZES);
+    assert_screens("list_empty", program().build(), &[(40, 10), (24, 5)]);
     assert_screen("list_offline", &mut offline_state(), (40, 10));
 }
 
@@ -471,8 +419,7 @@ fn the_detail_of_every_kind() {
         ("failed", 6),
         ("expired", 10),
     ] {
-        let mut state = mixed_state();
-        press(&mut state, &vec!["j"; moves]);
+        let mut state = mixed_state_after(&vec!["j"; moves]);
         assert_screen(&format!("side_{name}"), &mut state, (120, 36));
         press(&mut state, &["Enter"]);
         assert_screen(&format!("detail_{name}"), &mut state, (80, 24));
@@ -485,8 +432,7 @@ fn the_detail_of_every_kind() {
 #[test]
 fn the_detail_pages() {
     for size in [(120, 36), (80, 24), (40, 10)] {
-        let mut state = mixed_state();
-        press(&mut state, &["Enter"]);
+        let mut state = mixed_state_after(&["Enter"]);
         assert_screen("detail_info", &mut state, size);
         press(&mut state, &["l"]);
         assert_screen("detail_time", &mut state, size);
@@ -519,19 +465,15 @@ fn the_detail_scrolls_to_its_last_line_and_no_further() {
 
 fn add_state() -> State {
     let mut state = mixed_state();
-    let text = format!(
-        "{}\n{}\n{NEON_ID}\nqqqqq\n",
-        "55ed9a7dd608a0e49293903095e45a4c", "66fc2b6f1d3b4a0c9c1f7c6b5a4e3d21"
-    );
-    update(&mut state, Msg::Pasted(text), now());
+    let new = "55ed9a7dd608a0e49293903095e45a4c\n66fc2b6f1d3b4a0c9c1f7c6b5a4e3d21";
+    paste(&mut state, &format!("{new}\n{NEON_ID}\nqqqqq\n"));
     state
 }
 
 #[test]
 fn the_add_dialog() {
-    for size in [(120, 36), (60, 18), (40, 10), (24, 5)] {
-        assert_screen("add_pasted", &mut add_state(), size);
-    }
+    let sizes = [(120, 36), (60, 18), (40, 10), (24, 5)];
+    assert_screens("add_pasted", add_state(), &sizes);
     let mut state = program()
         .set(|settings| settings.suggestions = vec![id("demo5a4e3d21774d9a7dd608a0e49293")])
         .build();
@@ -547,60 +489,44 @@ fn the_add_dialog() {
     assert_screen("add_label", &mut state, (80, 24));
 
     let mut state = mixed_state();
-    let many: String = (1..=3000).fold(String::new(), |mut text, n| {
-        writeln!(text, "{n:032x}").expect("a line");
-        text
-    });
-    update(&mut state, Msg::Pasted(many), now());
+    let many: Vec<_> = (1..=3000).map(|n| format!("{n:032x}\n")).collect();
+    paste(&mut state, &many.concat());
     press(&mut state, &["PgDn", "PgDn", "PgDn"]);
     assert_screen("add_many", &mut state, (80, 24));
 }
 
 #[test]
 fn the_add_dialog_reports_everything_skipped() {
-    let mut typed = mixed_state();
-    press(&mut typed, &["a"]);
-    type_text(
-        &mut typed,
-        "774d9a7d 1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21 hello",
-    );
-    let screen = render_text(&mut typed, (80, 24));
-    assert!(screen.contains("not ids: 774d9a7d, hello"), "{screen}");
+    let mut typed = mixed_state_typed("a", "774d9a7d 1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21 hello");
+    assert_shows(&mut typed, (80, 24), "not ids: 774d9a7d, hello");
 
-    let mut crowd = mixed_state();
-    let words = "55ed9a7dd608a0e49293903095e45a4c aaaa bbbb cccc dddd eeee ffff gggg";
-    update(&mut crowd, Msg::Pasted(words.to_owned()), now());
-    let screen = render_text(&mut crowd, (80, 24));
-    assert!(
-        screen.contains("not ids: aaaa, bbbb, cccc, dddd, eeee, +2 more"),
-        "{screen}"
-    );
-
-    let mut prose = mixed_state();
-    let text = "Dear all,\nthe videos are on their way.";
-    update(&mut prose, Msg::Pasted(text.to_owned()), now());
-    let screen = render_text(&mut prose, (80, 24));
-    assert!(
-        screen.contains("No task id in the pasted text: Dear all,"),
-        "{screen}"
-    );
+    for (pasted, reported) in [
+        (
+            "55ed9a7dd608a0e49293903095e45a4c aaaa bbbb cccc dddd eeee ffff gggg",
+            "not ids: aaaa, bbbb, cccc, dddd, eeee, +2 more",
+        ),
+        (
+            "Dear all,\nthe videos are on their way.",
+            "No task id in the pasted text: Dear all,",
+        ),
+    ] {
+        let mut state = mixed_state();
+        paste(&mut state, pasted);
+        assert_shows(&mut state, (80, 24), reported);
+    }
 
     let mut secret = mixed_state();
     let text = "Task ID: 55ed9a7dd608a0e49293903095e45a4c\n\
         Authorization: Bearer 9c0de1aa5b7f4e12a3d4c5b6e7f80912\n\
         created for run 66fc2b6f1d3b4a0c9c1f7c6b5a4e3d21 of taskId=None\n";
-    update(&mut secret, Msg::Pasted(text.to_owned()), now());
-    for size in [(120, 36), (60, 18)] {
-        assert_screen("add_mixed", &mut secret, size);
-    }
+    paste(&mut secret, text);
+    assert_screens("add_mixed", secret, &[(120, 36), (60, 18)]);
 
     let mut glued = mixed_state();
-    let text = "new1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
-    update(&mut glued, Msg::Pasted(text.to_owned()), now());
+    paste(&mut glued, "new1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21");
     assert_screen("add_glued", &mut glued, (80, 24));
     press(&mut glued, &["Space"]);
-    let screen = render_text(&mut glued, (80, 24));
-    assert!(screen.contains("[x] new1f0c2b6f"), "{screen}");
+    assert_shows(&mut glued, (80, 24), "[x] new1f0c2b6f");
 }
 
 fn picker_state() -> State {
@@ -640,57 +566,23 @@ fn link_dialog_state() -> State {
     state
 }
 
-fn help_state() -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["?"]);
-    state
-}
-
 #[test]
 fn the_other_dialogs() {
-    for size in [(120, 36), (60, 18), (30, 8)] {
-        assert_screen("pick", &mut picker_state(), size);
-        assert_screen("link", &mut link_dialog_state(), size);
-        assert_screen("help", &mut help_state(), size);
-    }
-    let mut state = mixed_state();
-    press(&mut state, &["Enter", "?"]);
+    let sizes = [(120, 36), (60, 18), (30, 8)];
+    assert_screens("pick", picker_state(), &sizes);
+    assert_screens("link", link_dialog_state(), &sizes);
+    assert_screens("help", mixed_state_after(&["?"]), &sizes);
+    let mut state = mixed_state_after(&["Enter", "?"]);
     assert_screen("help_detail", &mut state, (120, 36));
-    let mut state = help_state();
+    let mut state = mixed_state_after(&["?"]);
     render_text(&mut state, (80, 24));
     press(&mut state, &["G"]);
     assert_screen("help_end", &mut state, (80, 24));
 }
 
-fn copy_menu_state() -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["y"]);
-    state
-}
-
-fn copy_marked_state() -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["*", "y", "Down"]);
-    state
-}
-
-fn label_editor_state() -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["e"]);
-    state
-}
-
-fn palette_state(text: &str) -> State {
-    let mut state = mixed_state();
-    press(&mut state, &[":"]);
-    type_text(&mut state, text);
-    state
-}
-
 /// The raw record of a task whose prompt is long, wide and full of control sequences.
 fn raw_record_state() -> State {
-    let mut state = mixed_state();
-    press(&mut state, &["i"]);
+    let mut state = mixed_state_after(&["i"]);
     let prompt = "雨の街を歩く、カメラはゆっくり左へ。\u{202e}\u{1b}[31m".repeat(4);
     let json = format!(
         r#"{{"taskId":"{NEON_ID}","paramJson":"{{\"prompt\":\"{prompt}\"}}","successFlag":0,"errorCode":null,"response":{{"resultUrls":[],"originUrls":["https://tempfile.example/in/1.mp4"]}},"createTime":1.7778914e12,"done":false}}"#
@@ -708,15 +600,17 @@ fn raw_record_state() -> State {
 
 #[test]
 fn the_action_dialogs() {
-    for size in [(120, 36), (80, 24), (60, 18)] {
-        assert_screen("copy", &mut copy_menu_state(), size);
-        assert_screen("copy_many", &mut copy_marked_state(), size);
-        assert_screen("label", &mut label_editor_state(), size);
-        assert_screen("palette", &mut palette_state(""), size);
-        assert_screen("palette_typed", &mut palette_state("copy re"), size);
-        assert_screen("detail_json", &mut raw_record_state(), size);
+    for (name, state) in [
+        ("copy", mixed_state_after(&["y"])),
+        ("copy_many", mixed_state_after(&["*", "y", "Down"])),
+        ("label", mixed_state_after(&["e"])),
+        ("palette", mixed_state_after(&[":"])),
+        ("palette_typed", mixed_state_typed(":", "copy re")),
+        ("detail_json", raw_record_state()),
+    ] {
+        assert_screens(name, state, &SIZES);
     }
-    assert_screen("palette_none", &mut palette_state("qqq"), (80, 24));
+    assert_screen("palette_none", &mut mixed_state_typed(":", "qqq"), (80, 24));
     let buffer = draw(&mut raw_record_state(), (80, 24), now(), &Theme::ansi());
     assert_snapshot!("styles_json_80x24", buffer_styles(&buffer));
 }
@@ -742,31 +636,20 @@ fn the_record_scrolls_to_its_last_row_and_no_further() {
 
 #[test]
 fn the_absence_summary_is_in_the_strip() {
-    let mut state = program()
-        .with(task("a").ready("5m").created("14:00"))
-        .still_loading()
-        .build();
-    let session = SavedSession {
-        last_seen: Some(at("13:52:07")),
-        ..SavedSession::default()
-    };
-    update(&mut state, support::session_loaded(session), now());
+    let mut state = program().still_loading().build();
+    update(&mut state, support::session_seen("13:52:07"), now());
     let tasks = vec![
         task("a").ready("5m").created("14:00").build(),
         task("b").failed("501", "no").created("14:10").build(),
     ];
     update(&mut state, support::list_loaded(tasks), now());
 
-    let screen = render_text(&mut state, (120, 36));
-
-    assert!(
-        screen.contains("since you left (40m): +1 ready +1 failed"),
-        "{screen}"
-    );
-    assert!(
-        screen.contains("Since you left (40m): +1 ready, +1 failed."),
-        "{screen}"
-    );
+    for text in [
+        "since you left (40m): +1 ready +1 failed",
+        "Since you left (40m): +1 ready, +1 failed.",
+    ] {
+        assert_shows(&mut state, (120, 36), text);
+    }
 }
 
 #[test]
@@ -864,12 +747,11 @@ fn global_problems_are_shown_once() {
         state
     };
     let mut refused = state_with_error(PollError::Unauthorized(401));
-    assert_screen("banner_refused", &mut refused, (120, 36));
-    assert_screen("banner_refused", &mut refused, (80, 24));
-    assert_screen("banner_refused", &mut refused, (60, 18));
-    press(&mut refused, &["/"]);
-    type_text(&mut refused, "state:ready");
-    press(&mut refused, &["Enter", "3"]);
+    for size in SIZES {
+        assert_screen("banner_refused", &mut refused, size);
+    }
+    filter(&mut refused, "state:ready");
+    press(&mut refused, &["3"]);
     assert_screen("banner_filtered", &mut refused, (80, 24));
     press(&mut refused, &["1", "Esc", "g", "Enter"]);
     assert_screen("banner_in_detail", &mut refused, (80, 24));
@@ -877,20 +759,15 @@ fn global_problems_are_shown_once() {
     let mut keyless = state_with_error(PollError::NoKey);
     // The reason is shown below the list once the message has expired.
     update(&mut keyless, Msg::Tick, later(span("9s")));
-    let screen = render_text(&mut keyless, (120, 36));
-    assert!(
-        screen.contains("No API key: set KIE_API_KEY and restart."),
-        "{screen}"
-    );
+    let reason = "No API key: set KIE_API_KEY and restart.";
+    let screen = assert_shows(&mut keyless, (120, 36), reason);
     assert!(
         !screen.contains("Next try") && !screen.contains("next check"),
         "{screen}"
     );
-    let reason = kietop::domain::text::CleanText::line("the command failed", 80);
-    let mut unread = state_with_error(PollError::KeyUnreadable(reason));
+    let mut unread = state_with_error(PollError::KeyUnreadable(line("the command failed")));
     update(&mut unread, Msg::Tick, later(span("9s")));
-    let screen = render_text(&mut unread, (120, 36));
-    assert!(screen.contains("Next try in "), "{screen}");
+    assert_shows(&mut unread, (120, 36), "Next try in ");
 
     let mut paused = mixed_program().build();
     press(&mut paused, &["p"]);
@@ -907,8 +784,7 @@ fn global_problems_are_shown_once() {
     );
     let msg = support::written(vec![change], Err(StoreError::Full));
     update(&mut unsaved, msg, now());
-    assert_screen("banner_unsaved", &mut unsaved, (120, 36));
-    assert_screen("banner_unsaved", &mut unsaved, (80, 24));
+    assert_screens("banner_unsaved", unsaved, &[(120, 36), (80, 24)]);
 
     let mut missing = mixed_program().build();
     let msg = support::answered(
@@ -927,22 +803,15 @@ fn global_problems_are_shown_once() {
 
     let mut broken = program().still_loading().build();
     let newer = StoreError::NewerVersion { found: 9, known: 1 };
-    update(
-        &mut broken,
-        support::answered(StoreRequest::LoadList, Err(newer)),
-        now(),
-    );
-    assert_screen("load_failed", &mut broken, (120, 36));
-    assert_screen("load_failed", &mut broken, (60, 18));
+    let msg = support::answered(StoreRequest::LoadList, Err(newer));
+    update(&mut broken, msg, now());
+    assert_screens("load_failed", broken, &[(120, 36), (60, 18)]);
 }
 
 #[test]
 fn past_messages_are_listed() {
-    let mut state = mixed_state();
-    press(&mut state, &["p", "o", "p", "s", "2", "m"]);
-    for size in [(120, 36), (60, 18)] {
-        assert_screen("messages", &mut state, size);
-    }
+    let state = mixed_state_after(&["p", "o", "p", "s", "2", "m"]);
+    assert_screens("messages", state, &[(120, 36), (60, 18)]);
 }
 
 /// Refreshes the selected task; returns its poll.
@@ -983,13 +852,7 @@ fn diagnostics_state() -> State {
         };
         let answer = match second {
             0 => Err(PollError::Malformed(line("response for another task"))),
-            _ => Ok(Observation {
-                state: TaskState::Running {
-                    is_finishing: false,
-                },
-                details: TaskDetails::default(),
-                raw: "{}".into(),
-            }),
+            _ => support::story::running(),
         };
         if second == 2 {
             notes.add(Anomaly::UnknownCode);
@@ -1005,13 +868,14 @@ fn diagnostics_state() -> State {
 // F64, F37
 #[test]
 fn anomalies_are_listed_in_diagnostics() {
-    let mut nothing = mixed_state();
-    press(&mut nothing, &["M"]);
+    let mut nothing = mixed_state_after(&["M"]);
     assert_screen("diagnostics_nothing", &mut nothing, (80, 24));
+    assert_screens(
+        "diagnostics",
+        diagnostics_state(),
+        &[(80, 24), (120, 36), (30, 8)],
+    );
     let mut state = diagnostics_state();
-    for size in [(80, 24), (120, 36), (30, 8)] {
-        assert_screen("diagnostics", &mut state, size);
-    }
     render_text(&mut state, (80, 24));
     press(&mut state, &["G"]);
     assert_screen("diagnostics_end", &mut state, (80, 24));
@@ -1035,11 +899,8 @@ fn a_finished_task_lost_by_the_server_says_so() {
     refresh_selected(&mut state, now());
     answer(&mut state, "zz", Err(PollError::NotFound));
     assert_screen("forgotten", &mut state, (80, 24));
-    let side = render_text(&mut state, (120, 36));
-    assert!(side.contains("no longer on server, just now"), "{side}");
-    press(&mut state, &["/"]);
-    type_text(&mut state, "error:\"no longer on server\"");
-    press(&mut state, &["Enter"]);
+    assert_shows(&mut state, (120, 36), "no longer on server, just now");
+    filter(&mut state, "error:\"no longer on server\"");
     assert_eq!(state.shown(), [id("zz")]);
 }
 
@@ -1054,8 +915,7 @@ fn not_found_text_depends_on_the_age() {
         let mut state = program().with(task("zz").added(added).in_flight()).build();
         answer(&mut state, "zz", Err(PollError::NotFound));
         press(&mut state, &["Enter"]);
-        let screen = render_text(&mut state, (100, 36));
-        assert!(screen.contains(expected), "{screen}");
+        let screen = assert_shows(&mut state, (100, 36), expected);
         assert!(!screen.contains("No answer yet"), "{screen}");
     }
 }
@@ -1182,7 +1042,7 @@ fn a_themed_background_fills_the_screen() {
     for mut state in [
         mixed_state(),
         add_state(),
-        help_state(),
+        mixed_state_after(&["?"]),
         link_dialog_state(),
         picker_state(),
     ] {
@@ -1206,7 +1066,7 @@ fn colours_and_their_absence() {
     let ascii = Theme::monochrome().with_ascii();
     for (name, mut state) in [
         ("list", mixed_state()),
-        ("help", help_state()),
+        ("help", mixed_state_after(&["?"])),
         ("add", add_state()),
     ] {
         let text = buffer_text(&draw(&mut state, (80, 24), now(), &ascii));
@@ -1233,13 +1093,19 @@ fn the_spinner_moves_every_second() {
 #[test]
 fn filtering_and_marking() {
     for size in SIZES {
+        let mut confirm_remove = marked_state();
+        press(&mut confirm_remove, &["d"]);
         let screens = vec![
-            ("filter_typed", filter_state("prompt:o !state:failed")),
-            ("filter_fault", filter_state("cat state:faild")),
-            ("filter_nothing", filter_state("xyzzy")),
+            (
+                "filter_typed",
+                mixed_state_typed("/", "prompt:o !state:failed"),
+            ),
+            ("filter_fault", mixed_state_typed("/", "cat state:faild")),
+            ("filter_nothing", mixed_state_typed("/", "xyzzy")),
             ("marks", marked_state()),
-            ("confirm_remove", confirm_remove_state()),
-            ("sort_menu", sort_menu_state()),
+            ("confirm_remove", confirm_remove),
+            // In another order than the default.
+            ("sort_menu", mixed_state_after(&["s", "5", "s", "j"])),
         ];
         for (name, mut state) in screens {
             assert_screen(name, &mut state, size);
@@ -1252,9 +1118,7 @@ fn filtering_and_marking() {
 
 #[test]
 fn opening_many_videos_is_confirmed() {
-    for size in SIZES {
-        assert_screen("confirm_open", &mut confirm_open_state(), size);
-    }
+    assert_screens("confirm_open", mixed_state_after(&["*", "o"]), &SIZES);
 }
 
 #[test]
@@ -1370,30 +1234,24 @@ fn saving_state() -> State {
             settings.home = Some("/home/me".into());
             settings.save_folder = "/home/me/Videos/kietop".into();
         })
-        .with(
+        .with_all([
             task("b7d1e2f0a3c4b5d6")
                 .label("oil-paint harbour at dawn")
                 .created("14:10")
                 .finished("5m09s", CallbackStatus::Delivered, &urls),
-        )
-        .with(
             task("c7d1e2f0a3c4b5d6")
                 .label("desert to ocean floor")
                 .created("13:51")
                 .ready("4m51s"),
-        )
-        .with(
             task("d7d1e2f0a3c4b5d6")
                 .label("paper-cut forest")
                 .created("13:32")
                 .rescued("6m02s"),
-        )
-        .with(
             task("e7d1e2f0a3c4b5d6")
                 .label("moved away")
                 .created("13:30")
                 .ready("6m02s"),
-        )
+        ])
         .build();
     let mut attempts = Vec::new();
     for _ in 0..4 {
@@ -1423,24 +1281,15 @@ fn saving_state() -> State {
         total: Some(29_100_000),
         rate: 3_100_000,
     };
-    let attempt = attempts[0];
-    update(
-        &mut state,
-        Msg::DownloadProgressed {
-            id: attempt,
-            progress,
-        },
-        now(),
-    );
+    let id = attempts[0];
+    update(&mut state, Msg::DownloadProgressed { id, progress }, now());
     press(&mut state, &["g"]);
     state
 }
 
 #[test]
 fn results_being_saved_and_saved() {
-    for size in [(120, 36), (80, 24), (60, 18)] {
-        assert_screen("saving", &mut saving_state(), size);
-    }
+    assert_screens("saving", saving_state(), &SIZES);
     let mut state = saving_state();
     press(&mut state, &["j"]);
     assert_screen("saved", &mut state, (120, 36));
@@ -1457,31 +1306,21 @@ fn results_being_saved_and_saved() {
         .build();
     let mut saving = state.selected().unwrap().clone();
     saving.saved_results.pending_folder = Some("/v".into());
-    let change = ExternalChange::Changed(Box::new(saving));
-    update(&mut state, support::external_changes(vec![change]), now());
-    let detail = render_text(&mut state, (120, 36));
-    assert!(detail.contains("another kietop is saving it"), "{detail}");
+    update(&mut state, support::changed_elsewhere(saving), now());
+    assert_shows(&mut state, (120, 36), "another kietop is saving it");
 
     let mut state = program()
         .with(task("a").created("14:00").ready("5m"))
         .build();
     let attempt = downloads(press(&mut state, &["w"]))[0];
-    let result = Err(DownloadError::LinkExpired {
-        status: 404,
-        why: None,
-    });
-    update(
-        &mut state,
-        Msg::DownloadEnded {
-            id: attempt,
-            result,
-        },
-        now(),
-    );
+    let (status, why) = (404, None);
+    let msg = Msg::DownloadEnded {
+        id: attempt,
+        result: Err(DownloadError::LinkExpired { status, why }),
+    };
+    update(&mut state, msg, now());
     for size in [(120, 36), (80, 24)] {
-        let detail = render_text(&mut state, size);
-        let expected = "not saved yet, next try in 5s";
-        assert!(detail.contains(expected), "{detail}");
+        assert_shows(&mut state, size, "not saved yet, next try in 5s");
         press(&mut state, &["Enter"]);
     }
 }
