@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     io::{self, IsTerminal as _},
-    ops::ControlFlow,
     time::Duration,
 };
 
@@ -215,18 +214,15 @@ async fn refresh_tasks(
         tasks,
         access: context.access,
         counts: CheckCounts::default(),
-        error: None,
     };
     let result = refresh::refresh_once(wanted, &client, &clock, signals.next(), &mut sink).await;
-    let (counts, error) = (sink.counts, sink.error);
+    let counts = sink.counts;
     if context.access == AccessMode::Full {
         *tasks = store.load()?;
     }
-    if let Some(error) = error {
-        return Err(error.into());
-    }
     match result {
-        Ok(()) | Err(RefreshStopped::SinkFailed) => Ok(counts.failure_if_all_failed()),
+        Ok(()) => Ok(counts.failure_if_all_failed()),
+        Err(RefreshStopped::NotStored(error)) => Err(error.into()),
         Err(RefreshStopped::AccountError(error)) => Ok(Some(account_failure(&error))),
         Err(RefreshStopped::Signal(signal)) => Err(CommandFailure::interrupted(
             signal,
@@ -287,7 +283,6 @@ struct ListAnswerSink<'a> {
     tasks: &'a mut [WatchedTask],
     access: AccessMode,
     counts: CheckCounts,
-    error: Option<StoreError>,
 }
 
 impl ListAnswerSink<'_> {
@@ -309,25 +304,17 @@ impl AnswerSink for ListAnswerSink<'_> {
         is_answered
     }
 
-    fn accept(&mut self, task: TaskId, answer: PollResult) -> ControlFlow<()> {
+    fn accept(&mut self, task: TaskId, answer: PollResult) -> Result<(), StoreError> {
         let at = SystemClock::wall();
         self.counts.count_answer(&answer);
         if self.access == AccessMode::ReadOnly {
             if let Some(watched) = self.find_task(&task) {
                 watched.apply_answer(&answer, at);
             }
-            return ControlFlow::Continue(());
+            return Ok(());
         }
-        match self
-            .store
-            .apply(&[ListChange::from_result(task, answer, at)])
-        {
-            Ok(_) => ControlFlow::Continue(()),
-            Err(error) => {
-                self.error = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        let change = ListChange::from_result(task, answer, at);
+        self.store.apply(&[change]).map(drop)
     }
 }
 

@@ -7,7 +7,6 @@ use clap::{Command, ValueEnum, builder::PossibleValue};
 use clap_complete::Shell;
 
 use super::{failure::CommandFailure, output};
-use crate::messages::command_line as messages;
 
 /// A page of the manual.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +80,8 @@ pub fn print_manual(topic: Option<Topic>, command: &Command) -> Result<(), Comma
     if let Some(topic) = topic {
         return output::to_stdout(topic.text);
     }
-    let page = render_page(command)
-        .map_err(|error| CommandFailure::general(messages::cannot_render_manual(&error)))?;
+    // Writing into a vector cannot fail.
+    let page = render_page(command).unwrap_or_default();
     output::to_stdout(&String::from_utf8_lossy(&page))
 }
 

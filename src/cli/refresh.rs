@@ -2,7 +2,6 @@
 
 use std::{
     future::{self, Future},
-    ops::ControlFlow,
     pin::pin,
     time::Duration,
 };
@@ -11,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::{
     domain::{
+        list_change::StoreError,
         poll_queue::PollQueue,
         poll_request::{DenyReason, PollRequest, PollTrigger},
         poll_result::{ErrorScope, PollError, PollResult},
@@ -26,8 +26,7 @@ pub trait AnswerSink {
     /// needed.
     fn is_answered_elsewhere(&mut self, task: &TaskId) -> bool;
 
-    /// Applies an answer; breaks if that fails.
-    fn accept(&mut self, task: TaskId, answer: PollResult) -> ControlFlow<()>;
+    fn accept(&mut self, task: TaskId, answer: PollResult) -> Result<(), StoreError>;
 }
 
 /// The reason why some tasks were not checked.
@@ -37,8 +36,8 @@ pub enum RefreshStopped {
     AccountError(PollError),
     /// A signal with this number.
     Signal(i32),
-    /// The sink failed to apply an answer.
-    SinkFailed,
+    /// An answer could not be stored.
+    NotStored(StoreError),
 }
 
 /// The time after a signal in which answers that have arrived are still read.
@@ -97,7 +96,7 @@ pub async fn refresh_once(
                 Err(denied) => match &denied.reason {
                     // The answer of the request that probes the account decides.
                     DenyReason::AccountBackoff(error) if in_flight.is_empty() => {
-                        stopped = Some(RefreshStopped::AccountError(error.clone()));
+                        stopped = Some(error.clone());
                     }
                     DenyReason::InFlightLimit
                     | DenyReason::RateLimit
@@ -117,7 +116,7 @@ pub async fn refresh_once(
             continue;
         }
         if next_start.is_none() && in_flight.is_empty() {
-            return stopped.map_or(Ok(()), Err);
+            return stopped.map_or(Ok(()), |error| Err(RefreshStopped::AccountError(error)));
         }
         let wait = async {
             match next_start {
@@ -131,22 +130,21 @@ pub async fn refresh_once(
             signal = &mut interrupted => break signal,
             Some((task, answer)) = in_flight.next() => {
                 queue.end_deferral();
-                if let Err(reason) = deliver(task, answer, sink) {
-                    stopped = stopped.or(Some(reason));
-                }
+                stopped = stopped.or(deliver(task, answer, sink)?);
             },
             () = wait => {}
         }
     };
     let rest = async {
         while let Some((task, answer)) = in_flight.next().await {
-            // The signal stays the reason.
-            deliver(task, answer, sink).unwrap_or_default();
+            // After an account-wide error, the signal stays the reason.
+            deliver(task, answer, sink)?;
         }
+        Ok(())
     };
-    tokio::time::timeout(ANSWER_GRACE, rest)
-        .await
-        .unwrap_or_default();
+    // Answers that are still on their way are dropped.
+    let rest = tokio::time::timeout(ANSWER_GRACE, rest).await;
+    rest.unwrap_or(Ok(()))?;
     Err(RefreshStopped::Signal(signal))
 }
 
@@ -155,20 +153,18 @@ fn family_of(tasks: &[(TaskId, Family)], task: &TaskId) -> Family {
     found.map(|(_, family)| *family).unwrap_or_default()
 }
 
-/// Applies an answer; fails with the reason to stop the refresh.
+/// Applies an answer; returns an account-wide error instead.
 fn deliver(
     task: TaskId,
     answer: PollResult,
     sink: &mut impl AnswerSink,
-) -> Result<(), RefreshStopped> {
+) -> Result<Option<PollError>, RefreshStopped> {
     match answer {
-        Err(error) if error.scope() == ErrorScope::Account => {
-            Err(RefreshStopped::AccountError(error))
+        Err(error) if error.scope() == ErrorScope::Account => Ok(Some(error)),
+        answer => {
+            let stored = sink.accept(task, answer);
+            stored.map(|()| None).map_err(RefreshStopped::NotStored)
         }
-        answer => match sink.accept(task, answer) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(RefreshStopped::SinkFailed),
-        },
     }
 }
 
@@ -235,9 +231,9 @@ mod tests {
             false
         }
 
-        fn accept(&mut self, task: TaskId, _: PollResult) -> ControlFlow<()> {
+        fn accept(&mut self, task: TaskId, _: PollResult) -> Result<(), StoreError> {
             self.0.push(task.to_string());
-            ControlFlow::Continue(())
+            Ok(())
         }
     }
 

@@ -285,9 +285,3 @@ pub fn simulated_tasks(tasks: usize, on_demand: usize) -> String {
 pub fn simulator_hint(url: &impl Display) -> String {
     format!("Any key works: KIE_API_KEY=x KIETOP_API_URL={url} kietop. Press Ctrl-C to stop.")
 }
-
-// `kietop man`
-
-pub fn cannot_render_manual(error: &impl Display) -> String {
-    format!("Cannot render the manual page: {error}.")
-}
