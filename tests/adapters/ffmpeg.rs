@@ -27,6 +27,8 @@ use kietop::{
 use tempfile::TempDir;
 use tokio::time;
 
+use crate::support::rerun::{job, rerun_test};
+
 const DEMO_VIDEO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/sea-input.mp4");
 
 /// Returns an ffmpeg that is this shell script, and its folder.
@@ -243,8 +245,8 @@ async fn an_unneeded_ffmpeg_is_killed() {
 
 #[tokio::test]
 async fn a_hanging_ffmpeg_dies_with_a_killed_parent() {
-    const INNER_TEST_VAR: &str = "KIETOP_TEST_HUNG_FFMPEG";
-    if let Ok(folder) = env::var(INNER_TEST_VAR) {
+    const TEST: &str = "ffmpeg::a_hanging_ffmpeg_dies_with_a_killed_parent";
+    if let Some(folder) = job() {
         let ffmpeg = Ffmpeg::new(SearchPath::parse(folder.as_ref()));
         loop {
             read_frame(&ffmpeg, DEMO_VIDEO).await.unwrap_err();
@@ -252,12 +254,7 @@ async fn a_hanging_ffmpeg_dies_with_a_killed_parent() {
     }
     let mark = format!("33.{}", std::process::id());
     let (folder, _) = fake_ffmpeg(&format!("sleep {mark} & sleep {mark}"));
-    let mut program = Command::new(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "ffmpeg::a_hanging_ffmpeg_dies_with_a_killed_parent",
-        ])
-        .env(INNER_TEST_VAR, folder.path())
+    let mut program = rerun_test(TEST, folder.path())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();

@@ -24,6 +24,7 @@ use wiremock::{
 use crate::support::{
     poll_request,
     raw_server::{RawServer, Step},
+    rerun::{assert_passes, job, rerun_test},
 };
 
 mod connection_errors;
@@ -60,6 +61,12 @@ async fn fetch_with_notes(client: &KieClient) -> (PollResult, ResponseNotes) {
 /// Polls with the default limits.
 async fn fetch_from(origin: &str) -> PollResult {
     fetch(&client(origin, RequestLimits::default())).await
+}
+
+/// Polls a server that answers with these bytes.
+async fn fetch_answer(response: impl Into<Vec<u8>>) -> PollResult {
+    let server = RawServer::answering(response).await;
+    fetch_from(&server.origin()).await
 }
 
 fn http_response(head: &str, body: &str) -> String {
@@ -248,10 +255,8 @@ async fn assert_results(table: Vec<(ResponseTemplate, PollResult)>) {
 #[tokio::test]
 async fn a_key_echoed_by_the_server_is_not_shown() {
     let body = format!(r#"{{"code":500,"msg":"no rights for Bearer {CANARY} today"}}"#);
-    let raw = RawServer::answering(http_response("200 OK", &body)).await;
-
     assert_eq!(
-        fetch_from(&raw.origin()).await,
+        fetch_answer(http_response("200 OK", &body)).await,
         server_error(500, "no rights for Bearer (the key) today")
     );
 }
@@ -259,21 +264,13 @@ async fn a_key_echoed_by_the_server_is_not_shown() {
 #[tokio::test]
 async fn the_key_is_in_no_log_line() {
     let echo = format!(r#"{{"code":500,"msg":"bad key {CANARY}"}}"#);
+    let send = |response: String| vec![Step::Read, Step::Write(response.into())];
     let scripts = vec![
         vec![Step::Read, Step::Reset],
-        vec![
-            Step::Read,
-            Step::Write(http_response("200 OK", &echo).into()),
-        ],
-        vec![
-            Step::Read,
-            Step::Write(http_response("200 OK", RUNNING).into()),
-        ],
-        vec![Step::Read, Step::Write(b"garbage\r\n\r\n".to_vec())],
-        vec![
-            Step::Read,
-            Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec()),
-        ],
+        send(http_response("200 OK", &echo)),
+        send(http_response("200 OK", RUNNING)),
+        send("garbage\r\n\r\n".to_owned()),
+        send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_owned()),
     ];
     let raw = RawServer::start(scripts).await;
     let mut file = tempfile::tempfile().unwrap();
@@ -321,49 +318,29 @@ async fn redirects_are_reported_and_never_followed() {
         assert_eq!(server.requests().len(), 1);
         assert_eq!(thief.requests(), [], "the key went elsewhere");
     }
-    let relative = RawServer::answering(http_response("302 Found\r\nLocation: /login", "")).await;
-    let host = clean_line("127.0.0.1");
-    assert_eq!(
-        fetch_from(&relative.origin()).await,
-        Err(PollError::Redirected(host))
-    );
-    let broken = RawServer::answering(http_response("302 Found\r\nLocation: http://", "")).await;
-    let host = clean_line("an invalid address");
-    assert_eq!(
-        fetch_from(&broken.origin()).await,
-        Err(PollError::Redirected(host))
-    );
+    for (location, host) in [("/login", "127.0.0.1"), ("http://", "an invalid address")] {
+        let head = format!("302 Found\r\nLocation: {location}");
+        let result = fetch_answer(http_response(&head, "")).await;
+        assert_eq!(result, Err(PollError::Redirected(clean_line(host))));
+    }
 }
 
 #[test]
 fn requests_work_without_system_certificates() {
     // The environment of this process cannot be changed safely, so another process runs the test.
-    let test = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kie_api::an_id_is_escaped_in_the_query"])
-        .env("SSL_CERT_FILE", "/dev/null")
-        .env("SSL_CERT_DIR", "/dev/null")
-        .output()
-        .unwrap();
-
-    assert!(
-        String::from_utf8_lossy(&test.stdout).contains("1 passed"),
-        "{test:?}"
-    );
+    let mut test = rerun_test("kie_api::an_id_is_escaped_in_the_query", "");
+    test.env("SSL_CERT_FILE", "/dev/null");
+    assert_passes(test.env("SSL_CERT_DIR", "/dev/null"));
 }
 
 #[test]
 fn creating_a_client_is_cheap() {
-    const INNER_TEST_VAR: &str = "KIETOP_TEST_LAZY";
-    if std::env::var_os(INNER_TEST_VAR).is_none() {
+    if job().is_none() {
         // The TLS provider is global, and other tests in this process may have installed it.
-        let test = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "kie_api::creating_a_client_is_cheap"])
-            .env(INNER_TEST_VAR, "1")
-            .output()
-            .unwrap();
-        let output = String::from_utf8_lossy(&test.stdout);
-        assert!(output.contains("1 passed"), "{test:?}");
-        return;
+        return assert_passes(&mut rerun_test(
+            "kie_api::creating_a_client_is_cheap",
+            "lazy",
+        ));
     }
 
     // Without a tokio runtime.

@@ -5,9 +5,8 @@
 //! changed safely at run time. So each test starts itself again with its own certificate authority.
 
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
+    fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -38,13 +37,14 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::support::poll_request;
+use crate::support::{
+    poll_request,
+    rerun::{assert_passes, job_path, rerun_test},
+};
 
 const RUNNING: &str = r#"{"code":200,"msg":"success","data":{"successFlag":0}}"#;
 const CANARY: &str = "canary-5d1f0c2b-key";
 const TRUSTED_NAME: &str = "kietop test authority";
-/// The folder of the certificate authority, for the inner test.
-const AUTHORITY_VAR: &str = "KIETOP_TEST_AUTHORITY";
 
 /// Short for a test, but long enough for a busy machine.
 const SHORT_LIMITS: RequestLimits = RequestLimits {
@@ -127,29 +127,23 @@ fn loopback_params() -> CertificateParams {
 
 /// Runs a test in its own process, which trusts a new authority only.
 fn with_authority(name: &str, test: impl AsyncFnOnce(TestAuthority)) {
-    if let Some(folder) = env::var_os(AUTHORITY_VAR) {
+    if let Some(folder) = job_path() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let folder = PathBuf::from(folder);
         log::start(&folder.join("log"), tracing::Level::TRACE).unwrap();
         let authority = TestAuthority::load_from(&folder);
         return runtime.unwrap().block_on(test(authority));
     }
     let folder = tempfile::tempdir().unwrap();
     TestAuthority::create_in(folder.path());
-    let inner = Command::new(env::current_exe().unwrap())
-        .args(["--exact", &format!("kie_tls::{name}")])
-        .env(AUTHORITY_VAR, folder.path())
+    let mut inner = rerun_test(&format!("kie_tls::{name}"), folder.path());
+    inner
         .env("SSL_CERT_FILE", folder.path().join("ca.pem"))
         // Browsers and curl write their session keys there; kietop must not.
         .env("SSLKEYLOGFILE", folder.path().join("session-keys"))
-        .env_remove("SSL_CERT_DIR")
-        .env_remove("RUST_BACKTRACE")
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&inner.stdout);
-    assert!(output.contains("1 passed"), "{output}\n{inner:?}");
+        .env_remove("SSL_CERT_DIR");
+    assert_passes(&mut inner);
     assert!(!folder.path().join("session-keys").exists());
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
     assert!(log.contains("TRACE") && !log.contains(CANARY), "{log}");

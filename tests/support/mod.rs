@@ -37,6 +37,7 @@ pub mod process_stats;
 pub mod pty;
 pub mod random_input;
 pub mod raw_server;
+pub mod rerun;
 pub mod save_kills;
 pub mod soak;
 pub mod sources;

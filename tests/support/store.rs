@@ -2,7 +2,6 @@
 
 use std::{
     path::PathBuf,
-    process::Command,
     sync::mpsc::{self, Receiver, Sender},
     time::Duration,
 };
@@ -144,26 +143,6 @@ impl RecoveryReports {
         let [recovery] = self.take().try_into().unwrap();
         recovery
     }
-}
-
-/// Returns a command that runs a test in a child process, with `job` as its [`job_path`].
-pub(crate) fn rerun_test(test: &str, job: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args([
-            "--exact",
-            test,
-            "--include-ignored",
-            "--nocapture",
-            "--test-threads=1",
-        ])
-        .env("KIETOP_TEST_JOB", job);
-    command
-}
-
-/// Returns the job of this process if [`rerun_test`] started it.
-pub(crate) fn job_path() -> Option<PathBuf> {
-    std::env::var_os("KIETOP_TEST_JOB").map(PathBuf::from)
 }
 
 pub(crate) fn at(seconds: u64) -> Timestamp {

@@ -4,12 +4,21 @@ use std::time::Duration;
 
 use kietop::{
     adapters::kie::RequestLimits,
-    domain::poll_result::{ErrorScope, PollError, PollResult},
+    domain::{
+        poll_result::{ErrorScope, PollError, PollResult},
+        response_notes::ResponseNotes,
+    },
 };
 use tokio::net::TcpListener;
 
-use super::{RUNNING, client, fetch, fetch_from, http_response, malformed, server_error};
-use crate::support::raw_server::{RawServer, Step};
+use super::{
+    RUNNING, client, fetch, fetch_answer, fetch_from, http_response, id, malformed, poll_request,
+    server_error,
+};
+use crate::support::{
+    raw_server::{RawServer, Step},
+    rerun::{assert_passes, job, rerun_test},
+};
 
 /// For servers that never respond, where the test expects a timeout.
 const SHORT_LIMITS: RequestLimits = RequestLimits {
@@ -85,12 +94,13 @@ async fn truncated_responses_are_reported() {
         Err(PollError::ConnectionLost)
     );
     // The error status counts, even with a truncated body.
-    let raw = RawServer::answering("HTTP/1.1 502 Bad\r\nContent-Length: 500\r\n\r\n<h").await;
-    assert_eq!(fetch_from(&raw.origin()).await, server_error(502, ""));
-    // Without a length, truncation looks like the end; the JSON shows it.
-    let raw = RawServer::answering("HTTP/1.1 200 OK\r\n\r\n{\"code\":200").await;
     assert_eq!(
-        fetch_from(&raw.origin()).await,
+        fetch_answer("HTTP/1.1 502 Bad\r\nContent-Length: 500\r\n\r\n<h").await,
+        server_error(502, "")
+    );
+    // Without a length, truncation looks like the end; the JSON shows it.
+    assert_eq!(
+        fetch_answer("HTTP/1.1 200 OK\r\n\r\n{\"code\":200").await,
         malformed("incomplete JSON")
     );
 }
@@ -113,10 +123,9 @@ async fn non_http_responses_are_malformed() {
         http_response(&format!("200 OK\r\nX-A: {huge}"), RUNNING),
     ];
     for response in table {
-        let raw = RawServer::answering(response.clone()).await;
         let shown = response.chars().take(60).collect::<String>();
         assert_eq!(
-            fetch_from(&raw.origin()).await,
+            fetch_answer(response.clone()).await,
             malformed("not HTTP"),
             "{shown:?}"
         );
@@ -212,63 +221,46 @@ async fn large_bodies_are_left_unread() {
 async fn compressed_answers_are_refused() {
     for encoding in ["gzip", "br", "gzip, gzip", "zstd"] {
         let head = format!("200 OK\r\nContent-Encoding: {encoding}");
-        let raw = RawServer::answering(http_response(&head, "\u{1f}\u{8b}bomb")).await;
         assert_eq!(
-            fetch_from(&raw.origin()).await,
+            fetch_answer(http_response(&head, "\u{1f}\u{8b}bomb")).await,
             malformed("compressed body"),
             "{encoding}"
         );
     }
-    let raw = RawServer::answering(http_response(
-        "200 OK\r\nContent-Encoding: Identity",
-        RUNNING,
-    ))
-    .await;
-    assert!(fetch_from(&raw.origin()).await.is_ok());
-    let raw = RawServer::answering(http_response("503 No\r\nContent-Encoding: gzip", "x")).await;
-    assert_eq!(fetch_from(&raw.origin()).await, server_error(503, ""));
+    assert!(
+        fetch_answer(http_response(
+            "200 OK\r\nContent-Encoding: Identity",
+            RUNNING,
+        ))
+        .await
+        .is_ok()
+    );
+    assert_eq!(
+        fetch_answer(http_response("503 No\r\nContent-Encoding: gzip", "x")).await,
+        server_error(503, "")
+    );
 }
 
 // F26, F27, F28
 #[tokio::test]
 async fn slow_servers_run_into_a_deadline() {
     let pause = Duration::from_millis(20);
-    let head = || Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n".to_vec());
+    let sized = "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let slow_head = Step::Drip(b"HTTP/1.1 200 OK\r\nX-A: bcdefghijklmnopqrstuvw", pause);
+    let interim = Step::Drip(b"HTTP/1.1 100 Continue\r\n\r\n", Duration::from_millis(1));
     let table = [
-        ("no response", vec![Step::Read, Step::Hold]),
-        ("request not read", vec![Step::Hold]),
-        (
-            "headers drip",
-            vec![
-                Step::Read,
-                Step::Drip(b"HTTP/1.1 200 OK\r\nX-A: bcdefghijklmnopqrstuvw", pause),
-            ],
-        ),
-        (
-            "endless interim responses",
-            vec![
-                Step::Read,
-                Step::Drip(b"HTTP/1.1 100 Continue\r\n\r\n", Duration::from_millis(1)),
-            ],
-        ),
-        (
-            "body drips",
-            vec![Step::Read, head(), Step::Drip(b" ", pause)],
-        ),
-        (
-            "body stops",
-            vec![Step::Read, head(), Step::Write(b"{".to_vec()), Step::Hold],
-        ),
-        (
-            "endless chunks",
-            vec![
-                Step::Read,
-                Step::Write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
-                Step::Drip(b"1\r\n \r\n", pause),
-            ],
-        ),
+        ("no response", "", Step::Hold),
+        ("headers drip", "", slow_head),
+        ("endless interim responses", "", interim),
+        ("body drips", sized, Step::Drip(b" ", pause)),
+        ("body stops", &format!("{sized}{{"), Step::Hold),
+        ("endless chunks", chunked, Step::Drip(b"1\r\n \r\n", pause)),
     ];
-    for (name, script) in table {
+    let scripts =
+        table.map(|(name, start, last)| (name, vec![Step::Read, Step::Write(start.into()), last]));
+    let unread = ("request not read", vec![Step::Hold]);
+    for (name, script) in scripts.into_iter().chain([unread]) {
         let mut server = RawServer::start(vec![script]).await;
         assert_eq!(
             fetch_in_time(&server.origin()).await,
@@ -336,23 +328,6 @@ async fn a_hanging_connection_is_offline() {
     );
 }
 
-// F8
-#[tokio::test]
-async fn plain_http_behind_https_is_offline() {
-    let raw = RawServer::start(vec![vec![Step::Write(
-        http_response("400 Bad Request", "").into(),
-    )]])
-    .await;
-    let origin = raw.origin().replace("http:", "https:");
-
-    let reason = offline_reason(fetch_with_long_limits(&origin).await, "x");
-
-    assert!(
-        reason.starts_with("no secure connection to 127.0.0.1:"),
-        "{reason}"
-    );
-}
-
 // F26, F29
 #[tokio::test]
 async fn header_and_trailer_floods_are_cut_off() {
@@ -409,24 +384,14 @@ async fn a_half_open_connection_costs_one_request() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn hostile_answers_take_little_memory() {
-    const INNER_TEST_VAR: &str = "KIETOP_TEST_MEMORY";
+    const TEST: &str = "kie_api::connection_errors::hostile_answers_take_little_memory";
     const MAX_GROWTH_KIB: usize = 8 * 1024;
     const ROUNDS: usize = 12;
 
-    let Ok(chosen) = std::env::var(INNER_TEST_VAR) else {
+    let Some(chosen) = job() else {
         // Each in its own process: memory that one leaves allocated would hide the use of the next.
         for number in 0..ROUNDS {
-            let inner = std::process::Command::new(std::env::current_exe().unwrap())
-                .args([
-                    "--exact",
-                    "kie_api::connection_errors::hostile_answers_take_little_memory",
-                ])
-                .env(INNER_TEST_VAR, number.to_string())
-                .env_remove("RUST_BACKTRACE")
-                .output()
-                .unwrap();
-            let output = String::from_utf8_lossy(&inner.stdout);
-            assert!(output.contains("1 passed"), "{output}");
+            assert_passes(&mut rerun_test(TEST, number.to_string()));
         }
         return;
     };
@@ -450,7 +415,7 @@ async fn hostile_answers_take_little_memory() {
         (
             "one long prompt",
             filled(
-                "{\"code\":200,\"data\":{\"paramJson\":{\"prompt\":\"",
+                &format!("{data}{{\"paramJson\":{{\"prompt\":\""),
                 "x",
                 "\"}}}",
             ),
@@ -480,8 +445,7 @@ async fn hostile_answers_take_little_memory() {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     // The first request builds the HTTP client, whose memory must not count.
-    let raw = RawServer::answering(http_response("200 OK", RUNNING)).await;
-    assert!(fetch_from(&raw.origin()).await.is_ok());
+    assert!(fetch_answer(http_response("200 OK", RUNNING)).await.is_ok());
     let (name, body) = &bodies[chosen.parse::<usize>().unwrap()];
     assert!(body.len() <= limits.max_body_len);
     let mut bytes = http_response("200 OK", body).into_bytes();
@@ -494,12 +458,8 @@ async fn hostile_answers_take_little_memory() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = memory("VmRSS");
 
-    let mut notes = kietop::domain::response_notes::ResponseNotes::default();
-    drop(
-        client
-            .poll(&super::poll_request(super::id()), &mut notes)
-            .await,
-    );
+    let mut notes = ResponseNotes::default();
+    drop(client.poll(&poll_request(id()), &mut notes).await);
 
     let extra = memory("VmHWM").saturating_sub(before);
     println!("{name}: {extra} KiB, including the server's copy");

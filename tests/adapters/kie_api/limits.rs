@@ -129,8 +129,8 @@ async fn a_link_renewal_takes_a_permit_and_releases_it() {
     );
 
     // Its error holds for the account.
-    let mut server =
-        RawServer::answering(http_response("200 OK", r#"{"code":401,"msg":"no"}"#)).await;
+    let refused = http_response("200 OK", r#"{"code":401,"msg":"no"}"#);
+    let mut server = RawServer::answering(refused).await;
     let limited = Limited::new(&server.origin());
     for requests in [1, 0] {
         let refused = PollError::Unauthorized(401);
@@ -147,12 +147,8 @@ async fn the_permit_of_a_dropped_request_is_released() {
     let server = RawServer::start(vec![vec![Step::Read, Step::Hold]]).await;
     let limited = Limited::new(&server.origin());
     for task in ["a", "b", "c", "d"] {
-        let answer = limited
-            .client
-            .start_poll(poll_request(TaskId::parse(task).unwrap()))
-            .await
-            .unwrap();
-        drop(answer);
+        let request = poll_request(TaskId::parse(task).unwrap());
+        drop(limited.client.start_poll(request).await.unwrap());
     }
     tokio::time::sleep(Duration::from_millis(1100)).await;
 

@@ -7,21 +7,13 @@ use kietop::{
 };
 
 use super::{client, http_response, id};
-use crate::support::raw_server::{RawServer, Step};
-
-const OLD_LINK: &str = "https://tempfile.example/l/v.mp4";
+use crate::support::raw_server::RawServer;
 
 async fn renew_link(body: &str) -> (Result<VideoUrl, PollError>, RawServer) {
-    let response = http_response("200 OK", body);
-    let script = vec![Step::Read, Step::Write(response.into())];
-    let server = RawServer::start(vec![script]).await;
+    let server = RawServer::answering(http_response("200 OK", body)).await;
     let client = client(&server.origin(), RequestLimits::default());
-    (
-        client
-            .renew_link(&id(), &VideoUrl::parse(OLD_LINK).unwrap())
-            .await,
-        server,
-    )
+    let old = VideoUrl::parse("https://tempfile.example/l/v.mp4").unwrap();
+    (client.renew_link(&id(), &old).await, server)
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ use kietop::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::store::*;
+use crate::support::{
+    rerun::{assert_passes, job_path, rerun_test},
+    store::*,
+};
 
 /// Adds tasks with long prompts until one fails. Returns the acknowledged ids and the error.
 fn add_until_refused(store: &mut SqliteStore) -> (Vec<String>, StoreError) {
@@ -101,12 +104,8 @@ fn a_full_disk_keeps_written_changes() {
     }
 
     let script = format!("{mount} && exec \"$@\"");
-    let test = rerun_test(TEST_NAME, folder.path().to_str().unwrap());
-    let output = in_namespace(&script, &test).output().unwrap();
-
-    assert!(output.status.success(), "{output:?}");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("1 passed"), "{output:?}");
+    let test = rerun_test(TEST_NAME, folder.path());
+    assert_passes(&mut in_namespace(&script, &test));
 }
 
 #[test]
@@ -128,11 +127,5 @@ fn a_file_size_limit_keeps_written_changes() {
     }
     let list = TestList::new();
 
-    let output = rerun_test(TEST_NAME, list.path().to_str().unwrap())
-        .output()
-        .unwrap();
-
-    assert!(output.status.success(), "{output:?}");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("1 passed"), "{output:?}");
+    assert_passes(&mut rerun_test(TEST_NAME, list.path()));
 }

@@ -24,7 +24,10 @@ use super::{
     command_damage,
     damage::{self, fill_list},
 };
-use crate::support::store::*;
+use crate::support::{
+    rerun::{assert_passes, job_path, rerun_test},
+    store::*,
+};
 
 fn file_mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -45,14 +48,8 @@ fn the_file_is_private_whatever_the_umask() {
     }
     let list = TestList::new();
 
-    let output = rerun_test(
-        "store::files::the_file_is_private_whatever_the_umask",
-        list.path().to_str().unwrap(),
-    )
-    .output()
-    .unwrap();
-
-    assert!(output.status.success(), "{output:?}");
+    let test = "store::files::the_file_is_private_whatever_the_umask";
+    assert_passes(&mut rerun_test(test, list.path()));
     assert_eq!(file_mode(&list.path()), 0o600);
 }
 
@@ -107,18 +104,12 @@ fn a_read_only_list_is_shown() {
     let before = fs::read(list.path()).unwrap();
 
     // Root can write anywhere, so run the test as nobody.
-    let mut child = rerun_test(TEST_NAME, list.path().to_str().unwrap());
+    let mut child = rerun_test(TEST_NAME, list.path());
     if rustix::process::geteuid().is_root() {
         child.uid(65534).gid(65534);
     }
-    let output = child.output().unwrap();
+    assert_passes(&mut child);
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
-
-    assert!(output.status.success(), "{output:?}");
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-        "{output:?}"
-    );
     assert_eq!(fs::read(list.path()).unwrap(), before);
     assert_eq!(list.files(), ["kietop.db", "kietop.db.ids"]);
 }

@@ -9,7 +9,10 @@ use std::{
 
 use kietop::adapters::store::SqliteStore;
 
-use crate::support::store::*;
+use crate::support::{
+    rerun::{job_path, rerun_test},
+    store::*,
+};
 
 /// The last line of the writer about a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub(crate) fn run_rounds(test: &str, rounds: usize, seed: u64) -> Acknowledged {
     let mut acks = HashMap::new();
 
     for round in 0..rounds {
-        let mut child = rerun_test(test, list.path().to_str().unwrap())
+        let mut child = rerun_test(test, list.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -8,7 +8,10 @@ use kietop::{
 };
 
 use super::kills;
-use crate::support::store::*;
+use crate::support::{
+    rerun::{job_path, rerun_test},
+    store::*,
+};
 
 /// The time to wait for an expected event.
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -54,13 +57,10 @@ fn two_processes_lose_no_add() {
     let path = list.path();
 
     let children = [(); 2].map(|()| {
-        rerun_test(
-            "store::sharing::two_processes_lose_no_add",
-            path.to_str().unwrap(),
-        )
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+        rerun_test("store::sharing::two_processes_lose_no_add", &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
     });
     for mut child in children {
         assert!(child.wait().unwrap().success());
