@@ -83,6 +83,12 @@ impl DownloadFixture {
         Self::with_renewer(limits, Err(PollError::NotFound))
     }
 
+    /// Creates a fixture whose link renewal returns a link of that server.
+    fn with_fresh_link(server: &RawServer) -> Self {
+        let link = VideoUrl::parse(&format!("{}/fresh.mp4", server.origin()));
+        Self::with_renewer(LIMITS, Ok(link.unwrap()))
+    }
+
     fn with_renewer(limits: DownloadLimits, result: Result<VideoUrl, PollError>) -> Self {
         let renewer = Arc::new(FakeRenewer {
             result,
@@ -110,12 +116,13 @@ impl DownloadFixture {
         }
     }
 
-    async fn save(&self, url: &str) -> Result<PathBuf, DownloadError> {
-        self.downloader.download(&self.request(url), &|_| {}).await
+    async fn download(&self, request: &DownloadRequest) -> Result<PathBuf, DownloadError> {
+        self.downloader.download(request, &|_| {}).await
     }
 
     async fn save_from(&self, server: &RawServer) -> Result<PathBuf, DownloadError> {
-        self.save(&format!("{}/v.mp4?sig=1", server.origin())).await
+        let url = format!("{}/v.mp4?sig=1", server.origin());
+        self.download(&self.request(&url)).await
     }
 
     fn final_path(&self) -> PathBuf {
@@ -141,14 +148,13 @@ impl DownloadFixture {
     fn assert_only_files(&self, expected: &[&[u8]], context: &str) {
         for name in self.file_names() {
             let path = self.folder.path().join("videos").join(&name);
-            let is_partial = path
+            if path
                 .extension()
-                .is_some_and(|end| end == "part" || end == "meta");
-            let is_expected = || expected.contains(&fs::read(&path).unwrap_or_default().as_slice());
-            assert!(
-                is_partial || is_expected(),
-                "{context}: {name} has the wrong content"
-            );
+                .is_none_or(|end| end != "part" && end != "meta")
+            {
+                let bytes = fs::read(&path).unwrap_or_default();
+                assert!(expected.contains(&&*bytes), "{context}: {name} is wrong");
+            }
         }
         let outside = fs::read_dir(self.folder.path()).unwrap().count();
         assert!(outside <= 1, "{context}: a file outside the folder");
@@ -161,24 +167,21 @@ fn http_response(status: &str, headers: &str, length: usize, body: &[u8]) -> Vec
     [head.as_bytes(), body].concat()
 }
 
-fn full_response(video: &[u8], headers: &str) -> Vec<u8> {
+fn full(video: &[u8], headers: &str) -> Vec<u8> {
     http_response("200 OK", headers, video.len(), video)
 }
 
 /// Returns a response that ends after `at` bytes of the body.
-fn truncated_response(at: usize, headers: &str) -> Vec<u8> {
+fn truncated(at: usize, headers: &str) -> Vec<u8> {
     http_response("200 OK", headers, VIDEO.len(), &VIDEO[..at])
 }
 
 /// Returns the requested range, or the whole video without a `Range` header.
-fn range_response(head: &str, headers: &str) -> Vec<u8> {
-    range_start(head).map_or_else(
-        || full_response(VIDEO, headers),
-        |from| range_response_from(from, headers),
-    )
+fn range_of(head: &str, headers: &str) -> Vec<u8> {
+    range_start(head).map_or_else(|| full(VIDEO, headers), |from| range_from(from, headers))
 }
 
-fn range_response_from(from: usize, headers: &str) -> Vec<u8> {
+fn range_from(from: usize, headers: &str) -> Vec<u8> {
     let range = format!(
         "Content-Range: bytes {from}-{}/{}\r\n{headers}",
         VIDEO.len() - 1,
@@ -202,12 +205,32 @@ fn range_start(head: &str) -> Option<usize> {
     line.trim_end_matches('-').parse().ok()
 }
 
-fn send_script(bytes: impl Into<Vec<u8>>) -> Vec<Step> {
+fn send(bytes: impl Into<Vec<u8>>) -> Vec<Step> {
     vec![Step::Read, Step::Write(bytes.into())]
 }
 
-fn reply_script(make: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Vec<Step> {
+fn reply(make: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Vec<Step> {
     vec![Step::Read, Step::reply(make)]
+}
+
+/// Returns a script that sends the start of the video, as in [`truncated`].
+fn cut(at: usize, headers: &str) -> Vec<Step> {
+    send(truncated(at, headers))
+}
+
+/// Returns a script that sends `at` bytes of the video, then nothing more.
+fn stall(at: usize) -> Vec<Step> {
+    vec![Step::Read, Step::Write(truncated(at, ETAG)), Step::Hold]
+}
+
+/// Returns a script that sends the whole video.
+fn whole(headers: &str) -> Vec<Step> {
+    send(full(VIDEO, headers))
+}
+
+/// Returns a script that sends what is requested.
+fn resume(headers: &'static str) -> Vec<Step> {
+    reply(move |head| range_of(head, headers))
 }
 
 /// The expected result of a script.
@@ -217,6 +240,18 @@ enum ExpectedEnd {
     OtherVideo,
     /// An error, and no file.
     Error(fn(&DownloadError) -> bool),
+}
+
+async fn assert_video(name: &str, script: impl Fn(usize) -> Vec<Vec<Step>>) {
+    assert_script(name, script, ExpectedEnd::Video).await;
+}
+
+async fn assert_error(
+    name: &str,
+    script: impl Fn(usize) -> Vec<Vec<Step>>,
+    is_expected: fn(&DownloadError) -> bool,
+) {
+    assert_script(name, script, ExpectedEnd::Error(is_expected)).await;
 }
 
 /// Runs a script with each cut point and checks the result.
@@ -240,21 +275,15 @@ async fn assert_script(name: &str, script: impl Fn(usize) -> Vec<Vec<Step>>, end
         }
         if let Ok(path) = &result {
             assert_eq!(path, &fixture.final_path(), "{context}");
-            assert_eq!(
-                fixture.file_names().len(),
-                1,
-                "{context}: no other file is left"
-            );
+            let files = fixture.file_names();
+            assert_eq!(files.len(), 1, "{context}: other files in {files:?}");
         }
         fixture.assert_only_files(&[VIDEO, OTHER_VIDEO], &context);
         for (_, head) in server.requests() {
             let head = head.to_ascii_lowercase();
-            assert!(!head.contains("authorization"), "{context}: {head}");
-            assert!(!head.contains("referer"), "{context}: {head}");
-            assert!(
-                head.contains("accept-encoding: identity"),
-                "{context}: {head}"
-            );
+            let is_private = !head.contains("authorization") && !head.contains("referer");
+            let is_plain = head.contains("accept-encoding: identity");
+            assert!(is_private && is_plain, "{context}: {head}");
         }
     }
 }
@@ -271,53 +300,29 @@ const fn is_incomplete(error: &DownloadError) -> bool {
     matches!(error, DownloadError::Incomplete(_))
 }
 
+const fn is_unwritable(error: &DownloadError) -> bool {
+    matches!(error, DownloadError::FolderUnwritable(_))
+}
+
 #[tokio::test]
 async fn an_interrupted_download_resumes_exactly() {
-    assert_script(
-        "complete",
-        |_| vec![send_script(full_response(VIDEO, ""))],
-        ExpectedEnd::Video,
-    )
-    .await;
+    assert_video("complete", |_| vec![whole("")]).await;
+    for headers in [ETAG, MODIFIED] {
+        assert_video(headers, |at| vec![cut(at, headers), resume(headers)]).await;
+    }
     let script = |at| {
-        vec![
-            send_script(truncated_response(at, ETAG)),
-            reply_script(|head| range_response(head, ETAG)),
-        ]
+        let mut reset = cut(at, ETAG);
+        reset.push(Step::Reset);
+        vec![reset, resume(ETAG)]
     };
-    assert_script("truncated, with an ETag", script, ExpectedEnd::Video).await;
-    let script = |at| {
-        vec![
-            send_script(truncated_response(at, MODIFIED)),
-            reply_script(|head| range_response(head, MODIFIED)),
-        ]
-    };
-    assert_script("truncated, with Last-Modified", script, ExpectedEnd::Video).await;
-    let script = |at| {
-        let reset = vec![
-            Step::Read,
-            Step::Write(truncated_response(at, ETAG)),
-            Step::Reset,
-        ];
-        vec![reset, reply_script(|head| range_response(head, ETAG))]
-    };
-    assert_script("reset in the middle", script, ExpectedEnd::Video).await;
+    assert_video("reset in the middle", script).await;
+    let script = |_| vec![vec![Step::Read, Step::Reset], whole(ETAG)];
+    assert_video("reset before the headers", script).await;
     let script = |_| {
-        vec![
-            vec![Step::Read, Step::Reset],
-            send_script(full_response(VIDEO, ETAG)),
-        ]
+        let busy = |status| send(http_response(status, "", 0, b""));
+        vec![busy("503 Busy"), busy("429 Often"), whole("")]
     };
-    assert_script("reset before the headers", script, ExpectedEnd::Video).await;
-    let script = |_| {
-        let busy = http_response("503 Busy", "", 0, b"");
-        vec![
-            send_script(busy),
-            send_script(http_response("429 Often", "", 0, b"")),
-            send_script(full_response(VIDEO, "")),
-        ]
-    };
-    assert_script("busy", script, ExpectedEnd::Video).await;
+    assert_video("busy", script).await;
 }
 
 #[tokio::test]
@@ -326,27 +331,18 @@ async fn resume_sends_the_validator_and_the_offset() {
         (ETAG, "\"v1\""),
         (MODIFIED, "Mon, 04 May 2026 10:00:00 GMT"),
     ] {
-        let script = vec![
-            send_script(truncated_response(20_000, headers)),
-            reply_script(move |head| range_response(head, headers)),
-        ];
-        let mut server = RawServer::start(script).await;
+        let mut server = RawServer::start(vec![cut(20_000, headers), resume(headers)]).await;
 
-        DownloadFixture::new(LIMITS)
-            .save_from(&server)
-            .await
-            .unwrap();
+        let fixture = DownloadFixture::new(LIMITS);
+        fixture.save_from(&server).await.unwrap();
 
         let heads = server.requests();
         assert_eq!(range_start(&heads[0].1), None);
         let from = range_start(&heads[1].1).unwrap();
         // A lost connection may lose bytes, but never adds any.
         assert!(from > 0 && from <= 20_000, "{from}");
-        assert!(
-            heads[1].1.contains(&format!("if-range: {validator}")),
-            "{}",
-            heads[1].1
-        );
+        let if_range = format!("if-range: {validator}");
+        assert!(heads[1].1.contains(&if_range), "{}", heads[1].1);
     }
 }
 
@@ -362,17 +358,14 @@ async fn without_a_validator_the_download_restarts() {
     ];
     for (headers, name) in without_validator {
         let script = move |at| {
-            let restart = reply_script(|head| {
-                assert_eq!(
-                    range_start(head),
-                    None,
-                    "nothing shows that the file is the same"
-                );
-                full_response(VIDEO, "")
+            let restart = reply(|head| {
+                // Nothing shows that the file is the same.
+                assert_eq!(range_start(head), None);
+                full(VIDEO, "")
             });
-            vec![send_script(truncated_response(at, headers)), restart]
+            vec![cut(at, headers), restart]
         };
-        assert_script(name, script, ExpectedEnd::Video).await;
+        assert_video(name, script).await;
     }
 }
 
@@ -384,145 +377,92 @@ async fn a_wrong_partial_response_is_not_appended() {
     let total = VIDEO.len();
     let false_ranges: [(&str, FalseRange); 6] = [
         ("an earlier offset", |from, total| {
-            (
-                format!("bytes {}-{}/{total}", from - 1, total - 1),
-                from - 1,
-            )
+            (format!("{}-{}/{total}", from - 1, total - 1), from - 1)
         }),
         ("another total", |from, total| {
-            (format!("bytes {from}-{}/{}", total - 1, total + 1), from)
+            (format!("{from}-{}/{}", total - 1, total + 1), from)
         }),
         ("no total", |from, total| {
-            (format!("bytes {from}-{}/*", total - 1), from)
+            (format!("{from}-{}/*", total - 1), from)
         }),
         ("a part of the range", |from, total| {
-            (format!("bytes {from}-{from}/{total}"), from)
+            (format!("{from}-{from}/{total}"), from)
         }),
-        ("nonsense", |from, _| ("bytes of a video".into(), from)),
+        ("nonsense", |from, _| ("of a video".into(), from)),
         ("huge numbers", |from, _| {
-            (format!("bytes {from}-{0}/{0}", u64::MAX), from)
+            (format!("{from}-{0}/{0}", u64::MAX), from)
         }),
     ];
     for (name, false_range) in false_ranges {
         let script = move |at: usize| {
-            let lying = reply_script(move |head| {
-                let from = range_start(head).unwrap();
-                let (range, start) = false_range(from, total);
-                let headers = format!("Content-Range: {range}\r\n{ETAG}");
-                http_response(
-                    "206 Partial Content",
-                    &headers,
-                    total - start,
-                    &VIDEO[start..],
-                )
+            let lying = reply(move |head| {
+                let (range, start) = false_range(range_start(head).unwrap(), total);
+                let headers = format!("Content-Range: bytes {range}\r\n{ETAG}");
+                let rest = &VIDEO[start..];
+                http_response("206 Partial Content", &headers, rest.len(), rest)
             });
-            vec![
-                send_script(truncated_response(at.max(300), ETAG)),
-                lying,
-                send_script(full_response(VIDEO, ETAG)),
-            ]
+            vec![cut(at.max(300), ETAG), lying, whole(ETAG)]
         };
-        assert_script(name, script, ExpectedEnd::Video).await;
+        assert_video(name, script).await;
     }
     let script = |at| {
-        let lying = reply_script(|head| {
-            range_response_from(range_start(head).unwrap(), "ETag: \"v2\"\r\n")
-        });
         vec![
-            send_script(truncated_response(usize::max(at, 300), ETAG)),
-            lying,
-            send_script(full_response(VIDEO, ETAG)),
+            cut(usize::max(at, 300), ETAG),
+            other_range("ETag: \"v2\"\r\n"),
+            whole(ETAG),
         ]
     };
-    assert_script("a range of another version", script, ExpectedEnd::Video).await;
+    assert_video("a range of another version", script).await;
+    let earlier = "Last-Modified: Mon, 04 May 2026 11:00:00 GMT\r\n";
     for (first, then, name) in [
         (ETAG, "", "a range without an ETag"),
         (MODIFIED, "", "a range without Last-Modified"),
-        (
-            MODIFIED,
-            "Last-Modified: Mon, 04 May 2026 11:00:00 GMT\r\n",
-            "a range with another Last-Modified",
-        ),
+        (MODIFIED, earlier, "a range with another Last-Modified"),
     ] {
         let script = move |at| {
-            let lying =
-                reply_script(move |head| range_response_from(range_start(head).unwrap(), then));
-            vec![
-                send_script(truncated_response(usize::max(at, 300), first)),
-                lying,
-                send_script(full_response(OTHER_VIDEO, first)),
-            ]
+            let other = send(full(OTHER_VIDEO, first));
+            vec![cut(usize::max(at, 300), first), other_range(then), other]
         };
         assert_script(name, script, ExpectedEnd::OtherVideo).await;
     }
     let script = |at| {
         let page = b"<html>416 Requested Range Not Satisfiable</html>";
-        let lying = http_response("416 No", "", page.len(), page);
-        vec![
-            send_script(truncated_response(usize::max(at, 300), ETAG)),
-            send_script(lying),
-            send_script(full_response(VIDEO, ETAG)),
-        ]
+        let lying = send(http_response("416 No", "", page.len(), page));
+        vec![cut(usize::max(at, 300), ETAG), lying, whole(ETAG)]
     };
-    assert_script("416 with a page", script, ExpectedEnd::Video).await;
+    assert_video("416 with a page", script).await;
     let script = |at| {
-        vec![
-            send_script(truncated_response(at, ETAG)),
-            send_script(full_response(OTHER_VIDEO, "ETag: \"v2\"\r\n")),
-        ]
+        let other = send(full(OTHER_VIDEO, "ETag: \"v2\"\r\n"));
+        vec![cut(at, ETAG), other]
     };
-    assert_script(
-        "the file changed meanwhile",
-        script,
-        ExpectedEnd::OtherVideo,
-    )
-    .await;
-    let script = |at| {
-        vec![
-            send_script(truncated_response(at, ETAG)),
-            send_script(full_response(VIDEO, ETAG)),
-        ]
-    };
-    assert_script(
-        "the whole file instead of a range",
-        script,
-        ExpectedEnd::Video,
-    )
-    .await;
-    let script = |at| vec![send_script(range_response_from(at, ETAG))];
-    let is_expected = |error: &DownloadError| *error == DownloadError::HttpStatus(206);
-    assert_script(
-        "a range without a request",
-        script,
-        ExpectedEnd::Error(is_expected),
-    )
-    .await;
+    assert_script("changed meanwhile", script, ExpectedEnd::OtherVideo).await;
+    let script = |at| vec![cut(at, ETAG), whole(ETAG)];
+    assert_video("the whole file instead of a range", script).await;
+    let script = |at| vec![send(range_from(at, ETAG))];
+    let is_expected = |error: &_| *error == DownloadError::HttpStatus(206);
+    assert_error("a range without a request", script, is_expected).await;
+}
+
+/// Returns a script that sends the requested range with other validators.
+fn other_range(headers: &'static str) -> Vec<Step> {
+    reply(move |head| range_from(range_start(head).unwrap(), headers))
 }
 
 #[tokio::test]
 async fn a_download_without_progress_is_given_up() {
     // Each response has one byte more than the last, but no validator to resume with.
-    let growing = |n: usize| send_script(truncated_response(300 + n, ""));
-    let script: Vec<_> = (0..50).map(growing).collect();
+    let script = (0..50).map(|n| cut(300 + n, "")).collect();
     let mut server = RawServer::start(script).await;
-    let error = DownloadFixture::new(LIMITS)
-        .save_from(&server)
-        .await
-        .unwrap_err();
+    let fixture = DownloadFixture::new(LIMITS);
+    let error = fixture.save_from(&server).await.unwrap_err();
     assert!(is_truncated(&error), "{error:?}");
     assert_eq!(server.requests().len(), LIMITS.max_attempts as usize);
 
     // The download can be resumed, but the resumed response never matches.
-    let lying =
-        || reply_script(|head| range_response_from(range_start(head).unwrap(), "ETag: \"v2\"\r\n"));
-    let script: Vec<_> = (0..50)
-        .flat_map(|_| [send_script(truncated_response(20_000, ETAG)), lying()])
-        .collect();
+    let script = vec![[cut(20_000, ETAG), other_range("ETag: \"v2\"\r\n")]; 50].concat();
     let mut server = RawServer::start(script).await;
-    let error = DownloadFixture::new(LIMITS)
-        .save_from(&server)
-        .await
-        .unwrap_err();
+    let fixture = DownloadFixture::new(LIMITS);
+    let error = fixture.save_from(&server).await.unwrap_err();
     assert!(is_truncated(&error), "{error:?}");
     assert!(server.requests().len() < 10, "not endlessly");
 }
@@ -542,28 +482,20 @@ async fn non_videos_are_refused_before_writing() {
         ("a script", b"#!/bin/sh\nrm -rf ~\n"),
     ];
     for (name, body) in bodies {
-        let script = move |_| vec![send_script(http_response("200 OK", "", body.len(), body))];
-        assert_script(name, script, ExpectedEnd::Error(is_not_a_video)).await;
+        let script = move |_| vec![send(http_response("200 OK", "", body.len(), body))];
+        assert_error(name, script, is_not_a_video).await;
     }
-    let script = move |_| vec![send_script(http_response("200 OK", "", 10_000, page))];
-    assert_script("half a page", script, ExpectedEnd::Error(is_not_a_video)).await;
-    let script = |_| vec![send_script(full_response(b"\x1f\x8b\x08\0 and so on", ""))];
-    assert_script("compressed", script, ExpectedEnd::Error(is_not_a_video)).await;
+    let script = move |_| vec![send(http_response("200 OK", "", 10_000, page))];
+    assert_error("half a page", script, is_not_a_video).await;
+    let script = |_| vec![send(full(b"\x1f\x8b\x08\0 and so on", ""))];
+    assert_error("compressed", script, is_not_a_video).await;
 
     let server = RawServer::answering(http_response("200 OK", "", page.len(), page)).await;
     let fixture = DownloadFixture::new(LIMITS);
-    let error = fixture.save_from(&server).await.unwrap_err();
-    assert!(
-        error.message().contains("Please log in"),
-        "{}",
-        error.message()
-    );
-    assert!(!error.message().contains('\x1b'), "{:?}", error.message());
-    assert!(
-        fixture.file_names().is_empty(),
-        "{:?}",
-        fixture.file_names()
-    );
+    let message = fixture.save_from(&server).await.unwrap_err().message();
+    assert!(message.contains("Please log in"), "{message}");
+    assert!(!message.contains('\x1b'), "{message:?}");
+    assert_eq!(fixture.file_names(), [""; 0]);
 }
 
 #[tokio::test]
@@ -575,86 +507,39 @@ async fn content_decides_not_headers() {
         "Content-Type: binary/octet-stream\r\n",
         "Content-Type: text/html\r\n",
     ] {
-        let script = |_| vec![send_script(full_response(VIDEO, headers))];
-        assert_script(headers, script, ExpectedEnd::Video).await;
+        assert_video(headers, |_| vec![whole(headers)]).await;
     }
-    let aws = concat!("ETag: \"v1\"\r\n", "Content-Encoding: aws-chunked\r\n");
-    let script = |at| {
-        vec![
-            send_script(truncated_response(at, aws)),
-            reply_script(move |head| range_response(head, aws)),
-        ]
-    };
-    assert_script("a range with aws-chunked", script, ExpectedEnd::Video).await;
+    let aws = "ETag: \"v1\"\r\nContent-Encoding: aws-chunked\r\n";
+    let script = |at| vec![cut(at, aws), resume(aws)];
+    assert_video("a range with aws-chunked", script).await;
     // In the middle of a file, the bytes do not show compression: the header decides.
-    let packed = concat!("ETag: \"v1\"\r\n", "Content-Encoding: br, aws-chunked\r\n");
-    let script = |at| {
-        let lying = reply_script(move |head| range_response(head, packed));
-        vec![
-            send_script(truncated_response(at, ETAG)),
-            lying,
-            send_script(full_response(VIDEO, ETAG)),
-        ]
-    };
-    assert_script("a compressed range", script, ExpectedEnd::Video).await;
+    let packed = "ETag: \"v1\"\r\nContent-Encoding: br, aws-chunked\r\n";
+    let script = |at| vec![cut(at, ETAG), resume(packed), whole(ETAG)];
+    assert_video("a compressed range", script).await;
 }
 
 #[tokio::test]
 async fn incomplete_files_get_no_final_name() {
-    let script = |at| vec![send_script(http_response("200 OK", ETAG, at, &VIDEO[..at]))];
-    let is_either = |error: &DownloadError| is_incomplete(error) || is_not_a_video(error);
-    assert_script(
-        "Content-Length too short",
-        script,
-        ExpectedEnd::Error(is_either),
-    )
-    .await;
-    let script = |at| vec![send_script(truncated_response(at, ""))];
-    let is_either = |error: &DownloadError| is_truncated(error) || is_not_a_video(error);
-    assert_script("truncated each time", script, ExpectedEnd::Error(is_either)).await;
-    let head = b"HTTP/1.1 200 OK\r\n\r\n";
-    let script = move |at: usize| vec![send_script([head, &VIDEO[..at]].concat())];
-    let is_either = |error: &DownloadError| is_incomplete(error) || is_not_a_video(error);
-    assert_script(
-        "truncated, without a length",
-        script,
-        ExpectedEnd::Error(is_either),
-    )
-    .await;
-    let script = move |_| vec![send_script([&head[..], VIDEO].concat())];
-    assert_script("complete, without a length", script, ExpectedEnd::Video).await;
-    let script = |at| {
-        let at = usize::max(at, 300);
-        let short = http_response("200 OK", ETAG, at, &VIDEO[..at]);
-        vec![send_script(short), send_script(full_response(VIDEO, ETAG))]
-    };
-    assert_script("Content-Length too short once", script, ExpectedEnd::Video).await;
-    let chunked = |size: &str, body: &[u8], end: &str| {
+    let short = |at: usize| send(http_response("200 OK", ETAG, at, &VIDEO[..at]));
+    let is_short = |error: &_| is_incomplete(error) || is_not_a_video(error);
+    let is_cut = |error: &_| is_truncated(error) || is_not_a_video(error);
+    assert_error("Content-Length too short", |at| vec![short(at)], is_short).await;
+    assert_error("truncated each time", |at| vec![cut(at, "")], is_cut).await;
+    let script = |at| vec![short(usize::max(at, 300)), whole(ETAG)];
+    assert_video("Content-Length too short once", script).await;
+    let lengthless = |at| send([b"HTTP/1.1 200 OK\r\n\r\n", &VIDEO[..at]].concat());
+    assert_error("truncated, no length", |at| vec![lengthless(at)], is_short).await;
+    assert_video("complete, no length", |_| vec![lengthless(VIDEO.len())]).await;
+
+    let chunked = |size: &str, end: &str| {
         let head = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n");
-        [head.as_bytes(), body, end.as_bytes()].concat()
+        send([head.as_bytes(), VIDEO, end.as_bytes()].concat())
     };
     let size = format!("{:x}", VIDEO.len());
-    let complete = chunked(&size, VIDEO, "\r\n0\r\n\r\n");
-    assert_script(
-        "chunked",
-        move |_| vec![send_script(complete.clone())],
-        ExpectedEnd::Video,
-    )
-    .await;
-    let endless = chunked(&size, VIDEO, "\r\n");
-    assert_script(
-        "chunked, without an end",
-        move |_| vec![send_script(endless.clone())],
-        ExpectedEnd::Error(is_truncated),
-    )
-    .await;
-    let broken = chunked("zz", VIDEO, "");
-    assert_script(
-        "invalid chunks",
-        move |_| vec![send_script(broken.clone())],
-        ExpectedEnd::Error(is_truncated),
-    )
-    .await;
+    assert_video("chunked", |_| vec![chunked(&size, "\r\n0\r\n\r\n")]).await;
+    let endless = |_| vec![chunked(&size, "\r\n")];
+    assert_error("chunked, without an end", endless, is_truncated).await;
+    assert_error("invalid chunks", |_| vec![chunked("zz", "")], is_truncated).await;
 }
 
 #[tokio::test]
@@ -676,17 +561,15 @@ async fn size_and_disk_space_are_limited() {
             fixture.assert_only_files(&[], head);
         }
     }
-    let full = DownloadLimits {
+    let no_space = DownloadLimits {
         min_free_space: u64::MAX,
         ..LIMITS
     };
     for _ in CUT_POINTS {
-        let server = RawServer::answering(full_response(VIDEO, "")).await;
-        let fixture = DownloadFixture::new(full);
-        assert_eq!(
-            fixture.save_from(&server).await,
-            Err(DownloadError::DiskFull)
-        );
+        let server = RawServer::answering(full(VIDEO, "")).await;
+        let fixture = DownloadFixture::new(no_space);
+        let saved = fixture.save_from(&server).await;
+        assert_eq!(saved, Err(DownloadError::DiskFull));
         fixture.assert_only_files(&[], "disk full");
     }
 }
@@ -704,38 +587,27 @@ async fn redirects_to_private_hosts_are_refused() {
         "file:///etc/passwd",
         "https://user:word@127.0.0.1/v.mp4",
     ] {
-        let script = |_| vec![send_script(to(target))];
-        let is_expected = |error: &DownloadError| {
-            matches!(
-                error,
-                DownloadError::NotAllowed(_) | DownloadError::HttpStatus(302)
-            )
+        let script = |_| vec![send(to(target))];
+        let is_expected = |error: &_| {
+            use DownloadError::{HttpStatus, NotAllowed};
+            matches!(error, NotAllowed(_) | HttpStatus(302))
         };
-        assert_script(target, script, ExpectedEnd::Error(is_expected)).await;
+        assert_error(target, script, is_expected).await;
     }
-    let script = |_| vec![send_script(to("/v.mp4?again"))];
+    let script = |_| vec![send(to("/v.mp4?again"))];
     let is_expected = |error: &DownloadError| matches!(error, DownloadError::NotAllowed(reason) if reason.as_str() == "more than 5 redirects");
-    assert_script("a redirect loop", script, ExpectedEnd::Error(is_expected)).await;
-    let script = |_| {
-        vec![
-            send_script(to("/a")),
-            send_script(to("/b")),
-            send_script(full_response(VIDEO, "")),
-        ]
-    };
-    assert_script("two redirects", script, ExpectedEnd::Video).await;
+    assert_error("a redirect loop", script, is_expected).await;
+    let script = |_| vec![send(to("/a")), send(to("/b")), whole("")];
+    assert_video("two redirects", script).await;
 }
 
 #[tokio::test]
 async fn loopback_needs_a_loopback_api() {
-    let mut server = RawServer::answering(full_response(VIDEO, "")).await;
+    let mut server = RawServer::answering(full(VIDEO, "")).await;
     let folder = tempfile::tempdir().unwrap();
     let fixture = DownloadFixture::new(LIMITS);
-    let public_only = HttpDownloader::new(
-        AllowedHosts::PublicOnly,
-        Arc::clone(&fixture.renewer) as _,
-        LIMITS,
-    );
+    let renewer = Arc::clone(&fixture.renewer);
+    let public_only = HttpDownloader::new(AllowedHosts::PublicOnly, renewer, LIMITS);
     let port = server.origin().rsplit(':').next().unwrap().to_owned();
     for link in [
         server.origin(),
@@ -747,10 +619,8 @@ async fn loopback_needs_a_loopback_api() {
             ..fixture.request(&link)
         };
         let error = public_only.download(&request, &|_| {}).await.unwrap_err();
-        assert!(
-            matches!(error, DownloadError::NotAllowed(_)),
-            "{link}: {error:?}"
-        );
+        let is_refused = matches!(error, DownloadError::NotAllowed(_));
+        assert!(is_refused, "{link}: {error:?}");
     }
     assert!(server.requests().is_empty());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -758,12 +628,8 @@ async fn loopback_needs_a_loopback_api() {
 
 #[tokio::test]
 async fn a_cloudflare_challenge_is_not_an_expired_link() {
-    let challenge = http_response(
-        "403 Forbidden",
-        "cf-mitigated: challenge\r\n",
-        9,
-        b"<h1>no</h",
-    );
+    let headers = "cf-mitigated: challenge\r\n";
+    let challenge = http_response("403 Forbidden", headers, 9, b"<h1>no</h");
     let server = RawServer::answering(challenge).await;
     let fixture = DownloadFixture::new(LIMITS);
     let blocked = DownloadError::NoAnswer(PollError::Blocked(403));
@@ -776,46 +642,35 @@ async fn a_refused_link_is_renewed_once() {
     for status in ["403 Forbidden", "404 Not Found", "410 Gone"] {
         let code = status.split(' ').next().unwrap().parse().unwrap();
         let refused = http_response(status, "", 9, b"<h1>no</h");
-        let fresh = RawServer::answering(full_response(VIDEO, "")).await;
-        let link = VideoUrl::parse(&format!("{}/fresh.mp4", fresh.origin()));
+        let fresh = RawServer::answering(full(VIDEO, "")).await;
         let server = RawServer::answering(refused.clone()).await;
-        let fixture = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
+        let fixture = DownloadFixture::with_fresh_link(&fresh);
         let path = fixture.save_from(&server).await.unwrap();
         assert_eq!(fs::read(path).unwrap(), VIDEO);
         assert_eq!(fixture.renewer.calls.load(Ordering::SeqCst), 1);
 
         let mut fresh = RawServer::answering(refused.clone()).await;
-        let link = VideoUrl::parse(&format!("{}/fresh.mp4", fresh.origin()));
-        let fixture = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
-        let gone = DownloadError::LinkExpired {
-            status: code,
-            why: None,
-        };
+        let fixture = DownloadFixture::with_fresh_link(&fresh);
+        let expired = |why| DownloadError::LinkExpired { status: code, why };
+        let gone = expired(None);
         assert_eq!(fixture.save_from(&server).await, Err(gone.clone()));
         assert_eq!(fixture.renewer.calls.load(Ordering::SeqCst), 1, "only once");
         assert_eq!(fresh.requests().len(), 1);
         assert!(fixture.file_names().is_empty());
 
         let message = CleanText::line("url is wrong", 99);
+        let rejected = PollError::Rejected {
+            code: 422,
+            message: message.clone(),
+        };
+        let failed = DownloadError::RenewalFailed {
+            status: code,
+            error: PollError::TimedOut,
+        };
         let errors = [
             (PollError::NotFound, gone),
-            (
-                PollError::Rejected {
-                    code: 422,
-                    message: message.clone(),
-                },
-                DownloadError::LinkExpired {
-                    status: code,
-                    why: Some(message),
-                },
-            ),
-            (
-                PollError::TimedOut,
-                DownloadError::RenewalFailed {
-                    status: code,
-                    error: PollError::TimedOut,
-                },
-            ),
+            (rejected, expired(Some(message))),
+            (PollError::TimedOut, failed),
         ];
         for (error, expected) in errors {
             let fixture = DownloadFixture::with_renewer(LIMITS, Err(error));
@@ -829,18 +684,14 @@ async fn a_refused_link_is_renewed_once() {
 async fn a_renewed_link_resumes_only_the_same_file() {
     // Interrupted, then refused: the renewed link has another address, so nothing proves that it is
     // the same file.
-    let fresh = RawServer::start(vec![reply_script(|head| {
+    let fresh = RawServer::start(vec![reply(|head| {
         assert_eq!(range_start(head), None);
-        full_response(OTHER_VIDEO, ETAG)
+        full(OTHER_VIDEO, ETAG)
     })])
     .await;
-    let script = vec![
-        send_script(truncated_response(20_000, ETAG)),
-        send_script(http_response("403 Forbidden", "", 0, b"")),
-    ];
-    let server = RawServer::start(script).await;
-    let link = VideoUrl::parse(&format!("{}/v.mp4", fresh.origin()));
-    let fixture = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
+    let refused = send(http_response("403 Forbidden", "", 0, b""));
+    let server = RawServer::start(vec![cut(20_000, ETAG), refused]).await;
+    let fixture = DownloadFixture::with_fresh_link(&fresh);
 
     let path = fixture.save_from(&server).await.unwrap();
 
@@ -854,45 +705,27 @@ async fn a_stalled_download_is_given_up() {
         max_attempts: 2,
         ..LIMITS
     };
-    let silent = vec![
-        Step::Read,
-        Step::Write(truncated_response(20_000, ETAG)),
-        Step::Hold,
-    ];
-    let dripping = vec![
-        Step::Read,
-        Step::Write(truncated_response(20_000, ETAG)),
-        Step::Drip(&VIDEO[20_000..], Duration::from_millis(50)),
-    ];
-    for script in [silent, dripping] {
+    let mut dripping = cut(20_000, ETAG);
+    dripping.push(Step::Drip(&VIDEO[20_000..], Duration::from_millis(50)));
+    for script in [stall(20_000), dripping] {
         for _ in CUT_POINTS {
             let server = RawServer::start(vec![script.clone()]).await;
             let fixture = DownloadFixture::new(short_stall);
-            assert_eq!(
-                fixture.save_from(&server).await,
-                Err(DownloadError::Stalled)
-            );
+            let saved = fixture.save_from(&server).await;
+            assert_eq!(saved, Err(DownloadError::Stalled));
             fixture.assert_only_files(&[], "stalled");
         }
     }
     let server = RawServer::start(vec![vec![Step::Read, Step::Hold]]).await;
     let expected = DownloadError::NoAnswer(PollError::TimedOut);
-    assert_eq!(
-        DownloadFixture::new(short_stall).save_from(&server).await,
-        Err(expected)
-    );
+    let fixture = DownloadFixture::new(short_stall);
+    assert_eq!(fixture.save_from(&server).await, Err(expected));
 }
 
 #[tokio::test]
 async fn a_stopped_save_resumes_under_another_title() {
     for at in CUT_POINTS {
-        let stalled = vec![
-            Step::Read,
-            Step::Write(truncated_response(at.max(300), ETAG)),
-            Step::Hold,
-        ];
-        let script = vec![stalled, reply_script(|head| range_response(head, ETAG))];
-        let mut server = RawServer::start(script).await;
+        let mut server = RawServer::start(vec![stall(at.max(300)), resume(ETAG)]).await;
         let fixture = DownloadFixture::new(LIMITS);
         let request = fixture.request(&format!("{}/v.mp4?sig=1", server.origin()));
         let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
@@ -906,39 +739,27 @@ async fn a_stopped_save_resumes_under_another_title() {
             assert_eq!(first.unwrap().total, Some(VIDEO.len() as u64));
         }
         fixture.assert_only_files(&[], "stopped");
-        assert!(
-            fixture
-                .file_names()
-                .iter()
-                .any(|name| Path::new(name).extension().is_some_and(|end| end == "part"))
-        );
+        let partial = partial_file_and_meta(&fixture).0;
+        assert!(partial.exists());
 
         let renamed = DownloadRequest {
             title: Some(CleanText::line("renamed", 99)),
             url: VideoUrl::parse(&format!("{}/v.mp4?sig=2", server.origin())).unwrap(),
             ..request
         };
-        let path = fixture
-            .downloader
-            .download(&renamed, &|_| {})
-            .await
-            .unwrap();
+        let path = fixture.download(&renamed).await.unwrap();
 
         assert_eq!(fs::read(&path).unwrap(), VIDEO);
         assert!(path.ends_with("renamed-774d9a7dd608a0e4.mp4"), "{path:?}");
         assert_eq!(fixture.file_names().len(), 1, "{:?}", fixture.file_names());
-        let heads = server.requests();
-        assert!(
-            range_start(&heads.last().unwrap().1).is_some(),
-            "it resumed"
-        );
+        let (_, head) = server.requests().pop().unwrap();
+        assert!(range_start(&head).is_some(), "it resumed");
     }
 }
 
 /// Leaves a partial file as after a kill or a power cut: with more bytes than were synced.
 async fn leave_partial_file(fixture: &DownloadFixture, at: usize) -> (PathBuf, PathBuf) {
-    let stalled = vec![Step::Read, Step::Write(truncated_response(at, ETAG))];
-    let server = RawServer::start(vec![stalled, vec![Step::Read, Step::Reset]]).await;
+    let server = RawServer::start(vec![cut(at, ETAG), vec![Step::Read, Step::Reset]]).await;
     fixture.save_from(&server).await.unwrap_err();
     partial_file_and_meta(fixture)
 }
@@ -977,47 +798,30 @@ async fn only_synced_bytes_count_after_a_crash() {
     let corruptions: [(&str, Corruption, bool); 5] = [
         ("a changed byte", |partial| partial[4_000] ^= 1, false),
         (
-            "more bytes than synced",
-            |partial| partial.extend_from_slice(&[0; 5_000]),
+            "more than synced",
+            |partial| partial.extend([0; 5_000]),
             true,
         ),
-        (
-            "fewer bytes than synced",
-            |partial| partial.truncate(4_000),
-            false,
-        ),
+        ("less than synced", |partial| partial.truncate(4_000), false),
         ("an empty file", Vec::clear, false),
         ("unchanged", |_| {}, true),
     ];
     for (name, corrupt, is_resumed) in corruptions {
         for at in [6_000, 20_000, VIDEO.len() - 1] {
-            let server = RawServer::start(vec![reply_script(|head| match range_start(head) {
-                Some(_) => range_response(head, ETAG),
-                None => full_response(VIDEO, ETAG),
-            })])
-            .await;
+            let mut server = RawServer::start(vec![resume(ETAG)]).await;
             let fixture = DownloadFixture::new(LIMITS);
             let (partial, meta) = leave_partial_file(&fixture, at).await;
-            let synced = fs::metadata(&partial).unwrap().len().min(5_000);
-            fs::write(
-                &meta,
-                resume_meta(&server, &meta, usize::try_from(synced).unwrap()),
-            )
-            .unwrap();
             let mut bytes = fs::read(&partial).unwrap();
+            let synced = bytes.len().min(5_000);
+            fs::write(&meta, resume_meta(&server, &meta, synced)).unwrap();
             corrupt(&mut bytes);
             fs::write(&partial, bytes).unwrap();
 
-            let mut server = server;
             let path = fixture.save_from(&server).await.unwrap();
 
             assert_eq!(fs::read(path).unwrap(), VIDEO, "{name}");
             let from = range_start(&server.requests()[0].1);
-            assert_eq!(
-                from,
-                is_resumed.then_some(usize::try_from(synced).unwrap()),
-                "{name}"
-            );
+            assert_eq!(from, is_resumed.then_some(synced), "{name}");
         }
     }
 }
@@ -1036,7 +840,7 @@ async fn an_invalid_resume_file_restarts_the_download() {
         let fixture = DownloadFixture::new(LIMITS);
         let (_, meta) = leave_partial_file(&fixture, 20_000).await;
         fs::write(meta, text).unwrap();
-        let mut server = RawServer::answering(full_response(VIDEO, ETAG)).await;
+        let mut server = RawServer::answering(full(VIDEO, ETAG)).await;
 
         let path = fixture.save_from(&server).await.unwrap();
 
@@ -1048,33 +852,22 @@ async fn an_invalid_resume_file_restarts_the_download() {
 #[tokio::test]
 async fn a_complete_partial_file_is_used_only_for_its_result() {
     for is_same in [true, false] {
-        let mut server = RawServer::answering(full_response(OTHER_VIDEO, ETAG)).await;
+        let mut server = RawServer::answering(full(OTHER_VIDEO, ETAG)).await;
         let fixture = DownloadFixture::new(LIMITS);
         let request = fixture.request(&format!("{}/v.mp4?file=1", server.origin()));
-        let before = RawServer::start(vec![vec![
-            Step::Read,
-            Step::Write(truncated_response(20_000, ETAG)),
-        ]])
-        .await;
+        let before = RawServer::answering(truncated(20_000, ETAG)).await;
         let first = DownloadRequest {
             url: VideoUrl::parse(&format!("{}/v.mp4?file=1", before.origin())).unwrap(),
             ..request.clone()
         };
-        fixture
-            .downloader
-            .download(&first, &|_| {})
-            .await
-            .unwrap_err();
+        fixture.download(&first).await.unwrap_err();
         let (partial, meta) = partial_file_and_meta(&fixture);
         // All bytes were received, but the rename failed.
         fs::write(&partial, VIDEO).unwrap();
         fs::write(&meta, resume_meta(&before, &meta, VIDEO.len())).unwrap();
 
-        let path = fixture
-            .downloader
-            .download(if is_same { &first } else { &request }, &|_| {})
-            .await
-            .unwrap();
+        let request = if is_same { &first } else { &request };
+        let path = fixture.download(request).await.unwrap();
 
         let expected = if is_same { VIDEO } else { OTHER_VIDEO };
         assert_eq!(fs::read(path).unwrap(), expected);
@@ -1086,7 +879,7 @@ async fn a_complete_partial_file_is_used_only_for_its_result() {
 async fn a_partial_file_of_another_task_is_not_resumed() {
     let fixture = DownloadFixture::new(LIMITS);
     let (_, meta) = leave_partial_file(&fixture, 20_000).await;
-    let mut server = RawServer::answering(full_response(OTHER_VIDEO, ETAG)).await;
+    let mut server = RawServer::answering(full(OTHER_VIDEO, ETAG)).await;
     let text = resume_meta(&server, &meta, 5_000).replace("774d9a7d", "00000000");
     fs::write(&meta, text).unwrap();
 
@@ -1101,7 +894,7 @@ async fn a_damaged_validator_only_restarts_the_download() {
     for validator in ["\"v\u{1}\"", "\"v\n\"", "\"\u{7f}", "\"v2\"", "\u{e9}"] {
         let fixture = DownloadFixture::new(LIMITS);
         let (_, meta) = leave_partial_file(&fixture, 20_000).await;
-        let mut server = RawServer::answering(full_response(VIDEO, ETAG)).await;
+        let mut server = RawServer::answering(full(VIDEO, ETAG)).await;
         let text = resume_meta(&server, &meta, 5_000);
         let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
         value["etag"] = validator.into();
@@ -1129,7 +922,7 @@ async fn special_resume_files_are_ignored() {
         fs::remove_file(&meta).unwrap();
         put(&meta);
         put(&meta.with_extension("meta.new"));
-        let server = RawServer::answering(full_response(VIDEO, ETAG)).await;
+        let server = RawServer::answering(full(VIDEO, ETAG)).await;
 
         let path = fixture.save_from(&server).await.unwrap();
 
@@ -1141,7 +934,7 @@ async fn special_resume_files_are_ignored() {
 #[tokio::test]
 async fn a_killed_metadata_write_leaves_no_file() {
     for (response, files_left) in [
-        (full_response(VIDEO, ETAG), 1),
+        (full(VIDEO, ETAG), 1),
         (http_response("404 Not Found", "", 0, b""), 0),
     ] {
         let fixture = DownloadFixture::new(LIMITS);
@@ -1167,7 +960,7 @@ async fn a_hard_linked_partial_file_is_not_written() {
     fs::write(&victim, "precious").unwrap();
     fs::remove_file(&partial).unwrap();
     fs::hard_link(&victim, &partial).unwrap();
-    let server = RawServer::answering(full_response(VIDEO, "")).await;
+    let server = RawServer::answering(full(VIDEO, "")).await;
 
     let path = fixture.save_from(&server).await.unwrap();
 
@@ -1194,7 +987,7 @@ async fn redirect_errors_name_the_failing_host() {
 
 #[tokio::test]
 async fn existing_files_are_never_replaced() {
-    let server = RawServer::answering(full_response(VIDEO, "")).await;
+    let server = RawServer::answering(full(VIDEO, "")).await;
     let fixture = DownloadFixture::new(LIMITS);
     let videos = fixture.folder.path().join("videos");
     fs::create_dir(&videos).unwrap();
@@ -1220,52 +1013,34 @@ async fn a_symlinked_partial_file_is_not_followed() {
     for target in ["outside", "videos"] {
         fs::remove_file(&partial).unwrap();
         std::os::unix::fs::symlink(fixture.folder.path().join(target), &partial).unwrap();
-        let server = RawServer::answering(full_response(VIDEO, "")).await;
+        let server = RawServer::answering(full(VIDEO, "")).await;
 
         let error = fixture.save_from(&server).await.unwrap_err();
 
-        assert!(
-            matches!(error, DownloadError::FolderUnwritable(_)),
-            "{error:?}"
-        );
+        assert!(is_unwritable(&error), "{error:?}");
         assert!(!outside.exists());
     }
 }
 
 #[tokio::test]
 async fn an_unwritable_folder_is_named() {
-    let server = RawServer::answering(full_response(VIDEO, "")).await;
+    let server = RawServer::answering(full(VIDEO, "")).await;
     let fixture = DownloadFixture::new(LIMITS);
     fs::write(fixture.folder.path().join("videos"), "a file").unwrap();
 
     let error = fixture.save_from(&server).await.unwrap_err();
 
     assert!(error.message().contains("videos"), "{}", error.message());
-    assert!(
-        matches!(error, DownloadError::FolderUnwritable(_)),
-        "{error:?}"
-    );
+    assert!(is_unwritable(&error), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_partial_file_has_one_writer() {
-    let stalled = vec![
-        Step::Read,
-        Step::Write(truncated_response(20_000, ETAG)),
-        Step::Hold,
-    ];
-    let server = RawServer::start(vec![
-        stalled,
-        reply_script(|head| range_response(head, ETAG)),
-    ])
-    .await;
+    let server = RawServer::start(vec![stall(20_000), resume(ETAG)]).await;
     let fixture = DownloadFixture::new(LIMITS);
     let request = fixture.request(&format!("{}/v.mp4", server.origin()));
-    let other = HttpDownloader::new(
-        AllowedHosts::PublicAndLoopback,
-        Arc::clone(&fixture.renewer) as _,
-        LIMITS,
-    );
+    let renewer = Arc::clone(&fixture.renewer);
+    let other = HttpDownloader::new(AllowedHosts::PublicAndLoopback, renewer, LIMITS);
     let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     let on_progress = move |progress: TransferProgress| sender.send(progress).unwrap();
     let first = fixture.downloader.download(&request, &on_progress);
@@ -1284,12 +1059,7 @@ async fn a_partial_file_has_one_writer() {
 
 #[tokio::test]
 async fn at_most_two_downloads_run() {
-    let stalled = vec![
-        Step::Read,
-        Step::Write(truncated_response(20_000, ETAG)),
-        Step::Hold,
-    ];
-    let server = RawServer::start(vec![stalled]).await;
+    let server = RawServer::start(vec![stall(20_000)]).await;
     let fixture = DownloadFixture::new(LIMITS);
     let requests: Vec<_> = (1..=4)
         .map(|number| DownloadRequest {
