@@ -24,9 +24,12 @@ use kietop::{
     },
 };
 
-use crate::support::{poll_request, pty::PtyLaunch};
+use crate::support::{
+    deadline, poll_request,
+    pty::{KIETOP, PtyLaunch},
+    rerun::{assert_passes, job, rerun_test},
+};
 
-const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 /// Searched without regard to case, because host names are lowercased.
 const CANARY: &str = "Canary-5d1f0c2b-Key";
@@ -118,46 +121,39 @@ fn key_leak_attempts(port: &str) -> Vec<String> {
     for status in [300, 301, 302, 303, 305, 307, 308] {
         for location in &locations {
             let refresh = format!("Refresh: 0; url={location}\r\nLink: <{location}>; rel=preload");
-            responses.push(http_response(
-                &format!("{status} Go\r\nLocation: {location}\r\n{refresh}"),
-                "",
-            ));
+            let head = format!("{status} Go\r\nLocation: {location}\r\n{refresh}");
+            responses.push(http_response(&head, ""));
         }
     }
-    let alt = format!("200 OK\r\nAlt-Svc: http/1.1=\"127.0.0.1:{port}\"; ma=9999");
-    responses.push(http_response(
-        &alt,
-        r#"{"code":200,"data":{"successFlag":0}}"#,
-    ));
-    let proxy = format!("407 Proxy\r\nProxy-Authenticate: Basic realm=\"{CANARY}\"");
-    responses.push(http_response(&proxy, ""));
     for code in [400, 401, 402, 404, 422, 429, 451, 455, 500, 501, 505, 999] {
         let body = format!(r#"{{"code":{code},"msg":"bad key {CANARY}","data":null}}"#);
         responses.push(http_response("200 OK", &body));
-        responses.push(http_response(
-            &format!("{} {CANARY}", code.clamp(400, 599)),
-            &body,
-        ));
+        let head = format!("{} {CANARY}", code.clamp(400, 599));
+        responses.push(http_response(&head, &body));
     }
-    for body in [
-        record_echoing(CANARY),
-        format!(r#"{{"code":200,"data":{{"taskId":"{CANARY}"}}}}"#),
-        format!(r#"{{"code":"{CANARY}"}}"#),
-        format!(r#"{{"code":200,"data":"{CANARY}"}}"#),
-        CANARY.to_owned(),
-        format!("<html>{CANARY}"),
-        format!("\"{CANARY}\""),
+    let running = r#"{"code":200,"data":{"successFlag":0}}"#;
+    let alt = format!("200 OK\r\nAlt-Svc: http/1.1=\"127.0.0.1:{port}\"; ma=9999");
+    let proxy = format!("407 Proxy\r\nProxy-Authenticate: Basic realm=\"{CANARY}\"");
+    let echo = format!("200 {CANARY}\r\nX-Key: {CANARY}\r\nSet-Cookie: k={CANARY}");
+    for (head, body) in [
+        (&*alt, running),
+        (&proxy, ""),
+        (&echo, "{"),
+        ("200 OK", &record_echoing(CANARY)),
+        (
+            "200 OK",
+            &format!(r#"{{"code":200,"data":{{"taskId":"{CANARY}"}}}}"#),
+        ),
+        ("200 OK", &format!(r#"{{"code":"{CANARY}"}}"#)),
+        ("200 OK", &format!(r#"{{"code":200,"data":"{CANARY}"}}"#)),
+        ("200 OK", CANARY),
+        ("200 OK", &format!("<html>{CANARY}")),
+        ("200 OK", &format!("\"{CANARY}\"")),
     ] {
-        responses.push(http_response("200 OK", &body));
+        responses.push(http_response(head, body));
     }
-    responses.push(http_response(
-        &format!("200 {CANARY}\r\nX-Key: {CANARY}\r\nSet-Cookie: k={CANARY}"),
-        "{",
-    ));
-    responses.push(format!("{CANARY}\r\n\r\n"));
-    responses.push(format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: x{CANARY}\r\n\r\n"
-    ));
+    let invalid_length = format!("HTTP/1.1 200 OK\r\nContent-Length: x{CANARY}\r\n\r\n");
+    responses.extend([format!("{CANARY}\r\n\r\n"), invalid_length]);
     responses
 }
 
@@ -368,7 +364,7 @@ fn kietop_with(key: &str, home: &Path, origin: &str, args: &[&str]) -> Output {
         .env("KIETOP_LOG", "trace")
         .args(args)
         .stdin(Stdio::null());
-    crate::support::deadline::output(&mut command)
+    deadline::output(&mut command)
 }
 
 /// Fills a folder with config files that must not be read: they name the attacker as API.
@@ -404,14 +400,9 @@ fn no_command_prints_or_stores_the_key() {
     let mut request_count = 0;
     let mut run = |args: &[&str]| {
         let output = kietop(home, &api.origin, args);
-        assert_no_canary(
-            &format!("{args:?}"),
-            &String::from_utf8_lossy(&output.stdout),
-        );
-        assert_no_canary(
-            &format!("{args:?}"),
-            &String::from_utf8_lossy(&output.stderr),
-        );
+        for text in [&output.stdout, &output.stderr] {
+            assert_no_canary(&format!("{args:?}"), &String::from_utf8_lossy(text));
+        }
         request_count += api.received_heads().len();
         output
     };
@@ -422,7 +413,7 @@ fn no_command_prints_or_stores_the_key() {
         let store = home.join(format!("{number}.db")).display().to_string();
         run(&["--store", &store, "add", ID]);
         run(&["--store", &store, "show", ID, "--refresh"]);
-        let store = home.join(format!("{number}-json.db")).display().to_string();
+        let store = format!("{store}.json.db");
         run(&["--store", &store, "add", ID]);
         run(&["--store", &store, "show", ID, "--refresh", "--json"]);
     }
@@ -530,8 +521,7 @@ fn the_dashboard_and_its_browser_do_not_show_the_key() {
         let shell = format!("cd '{}' && exec '{KIETOP}'", home.join("trap").display());
         let mut pty = PtyLaunch::new("/bin/sh")
             .args(["-c", &shell])
-            .env("HOME", &home.to_string_lossy())
-            .env("LANG", "C.UTF-8")
+            .home(home)
             .env("DISPLAY", ":99")
             .env("BROWSER", "")
             .env(variable, &value)
@@ -549,23 +539,14 @@ fn the_dashboard_and_its_browser_do_not_show_the_key() {
                 &String::from_utf8_lossy(&read_proc("cmdline")),
             );
             let limits = String::from_utf8(read_proc("limits")).unwrap();
-            let core_limit = limits
-                .lines()
-                .find(|line| line.starts_with("Max core file size"));
-            let limit: Vec<_> = core_limit
-                .unwrap()
-                .split_whitespace()
-                .skip(4)
-                .take(2)
-                .collect();
-            assert_eq!(limit, ["0", "0"], "a core file would hold the key");
+            let mut lines = limits.lines();
+            let core_limit = lines.find(|line| line.starts_with("Max core file size"));
+            let limit: Vec<_> = core_limit.unwrap().split_whitespace().skip(4).collect();
+            assert_eq!(limit[..2], ["0", "0"], "a core file would hold the key");
         }
         pty.type_bytes(b"o");
         pty.wait_until("the browser has run", |_| home.join("seen").exists());
-        pty.type_bytes(b"q");
-        let exited = pty.wait_for_exit();
-
-        assert_eq!(exited.code, 0);
+        let exited = pty.quit();
         let recorded = fs::read_to_string(home.join("seen")).unwrap();
         assert!(
             recorded.contains("https://ex.com/") && recorded.contains("HOME="),
@@ -580,20 +561,14 @@ fn the_dashboard_and_its_browser_do_not_show_the_key() {
 #[cfg(target_os = "linux")]
 #[test]
 fn process_memory_is_protected() {
-    const INNER_TEST_VAR: &str = "KIETOP_TEST_HARDENED";
-    if std::env::var_os(INNER_TEST_VAR).is_some() {
+    if job().is_some() {
         kietop::runtime::terminal::harden_process().unwrap();
         let behaviour = rustix::process::dumpable_behavior().unwrap();
         assert_eq!(behaviour, rustix::process::DumpableBehavior::NotDumpable);
         return;
     }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "api_key::process_memory_is_protected"])
-        .env(INNER_TEST_VAR, "1")
-        .output()
-        .unwrap();
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-        "{output:?}"
-    );
+    assert_passes(&mut rerun_test(
+        "api_key::process_memory_is_protected",
+        "harden",
+    ));
 }

@@ -1,14 +1,16 @@
 //! Detection of the terminal's background: queried only without a configured theme, never waited
 //! for, and a reply is never read as a key.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use vt100::{Color, Screen};
 
-use crate::support::pty::{Pty, PtyLaunch};
+use crate::support::{
+    pty::{Pty, PtyLaunch, add_tasks, count_occurrences, run_kietop},
+    test_home::NOWHERE,
+};
 
-const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
-const COLOR_QUERY: &[u8] = b"\x1b]11;?\x1b\\";
+const COLOR_QUERY: &str = "\x1b]11;?\x1b\\";
 const LIGHT_REPLY: &[u8] = b"\x1b]11;rgb:ffff/ffff/dddd\x1b\\";
 const DARK_REPLY: &[u8] = b"\x1b]11;rgb:0000/0000/0000\x07";
 
@@ -20,17 +22,8 @@ const ANSI_ACCENT: Color = Color::Idx(12);
 
 /// Adds three tasks and starts the dashboard.
 fn start_with_three_tasks(home: &Path, env_vars: &[(&str, &str)]) -> Pty {
-    let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
-    let added = Command::new(KIETOP)
-        .arg("add")
-        .args(ids)
-        .env("HOME", home)
-        .output();
-    assert!(added.unwrap().status.success());
-    let mut launch = PtyLaunch::new(KIETOP)
-        .args(["--api-url", "http://127.0.0.1:9"])
-        .env("HOME", &home.to_string_lossy())
-        .env("LANG", "C.UTF-8")
+    add_tasks(home, 3);
+    let mut launch = PtyLaunch::dashboard(home, NOWHERE)
         .env("NO_COLOR", "")
         .env("COLORTERM", "truecolor")
         .size(120, 36);
@@ -44,8 +37,7 @@ fn start_with_three_tasks(home: &Path, env_vars: &[(&str, &str)]) -> Pty {
 }
 
 fn count_queries(pty: &Pty) -> usize {
-    let windows = pty.raw().windows(COLOR_QUERY.len());
-    windows.filter(|window| *window == COLOR_QUERY).count()
+    count_occurrences(pty.raw(), COLOR_QUERY)
 }
 
 /// Reports whether the program's name in the header has this colour.
@@ -55,23 +47,19 @@ fn uses_color(screen: &Screen, colour: Color) -> bool {
         .is_some_and(|cell| cell.contents() == "k" && cell.fgcolor() == colour)
 }
 
+#[track_caller]
+fn wait_for_color(pty: &mut Pty, colour: Color) {
+    pty.wait_for("the other colours", |screen| uses_color(screen, colour));
+}
+
 /// Opens and closes the help, quits, and checks that all tasks are still on the list.
 fn quit(mut pty: Pty, home: &Path) {
     pty.type_bytes(b"?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"?");
-    pty.wait_for("the help is closed", |screen| {
-        !screen.contents().contains("remove from the list")
-    });
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-    assert_eq!(exited.code, 0);
-    assert_eq!(exited.modes_after, exited.modes_before);
-    let listed = Command::new(KIETOP)
-        .args(["list", "--json"])
-        .env("HOME", home)
-        .output();
-    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    pty.wait_for_no_text("remove from the list");
+    pty.quit();
+    let listed = run_kietop(home, &["list", "--json"]);
     assert_eq!(listed.matches("\"taskId\"").count(), 3);
 }
 
@@ -83,7 +71,7 @@ fn a_light_background_darkens_the_colours() {
         assert!(uses_color(pty.screen(), ANSI_ACCENT));
 
         pty.type_bytes(LIGHT_REPLY);
-        pty.wait_for("the darker colours", |screen| uses_color(screen, accent));
+        wait_for_color(&mut pty, accent);
         assert!(pty.screen().contents().contains("No API key"));
         assert_eq!(count_queries(&pty), 1);
         quit(pty, home.path());
@@ -138,14 +126,10 @@ fn a_late_reply_counts_once() {
     pty.type_bytes(b"/");
     pty.wait_for_text("Enter apply");
     pty.type_bytes(LIGHT_REPLY);
-    pty.wait_for("the darker colours", |screen| {
-        uses_color(screen, LIGHT_ACCENT_RGB)
-    });
+    wait_for_color(&mut pty, LIGHT_ACCENT_RGB);
     pty.type_bytes(DARK_REPLY);
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the filter is closed", |screen| {
-        !screen.contents().contains("Enter apply")
-    });
+    pty.wait_for_no_text("Enter apply");
     assert!(
         uses_color(pty.screen(), LIGHT_ACCENT_RGB),
         "no second query was sent"
@@ -162,9 +146,7 @@ fn a_fragmented_reply_is_not_a_key() {
         // Each byte is read separately.
         pty.read_for(std::time::Duration::from_millis(20));
     }
-    pty.wait_for("the darker colours", |screen| {
-        uses_color(screen, LIGHT_ACCENT_RGB)
-    });
+    wait_for_color(&mut pty, LIGHT_ACCENT_RGB);
     quit(pty, home.path());
 }
 
@@ -208,7 +190,7 @@ fn background_changes_are_followed() {
         pty.type_bytes(notification);
         pty.wait_until("the query", |pty| count_queries(pty) == round + 2);
         pty.type_bytes(reply);
-        pty.wait_for("the other colours", |screen| uses_color(screen, colour));
+        wait_for_color(&mut pty, colour);
     }
     quit(pty, home.path());
 }

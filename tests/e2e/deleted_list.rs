@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::support::{
-    pty::{Pty, PtyLaunch, WAIT_TIMEOUT},
+    pty::{KIETOP, Pty, PtyLaunch, WAIT_TIMEOUT},
     test_home::{NOWHERE, TestHome, assert_code, stdout},
 };
 
@@ -23,12 +23,11 @@ fn list_folder(home: &TestHome) -> PathBuf {
 }
 
 fn start_dashboard(home: &TestHome) -> Pty {
-    let mut pty = PtyLaunch::new(env!("CARGO_BIN_EXE_kietop"))
+    let mut pty = PtyLaunch::new(KIETOP)
         .args(["--api-url", NOWHERE, "--store"])
         .args([home.list()])
-        .env("HOME", &home.path().to_string_lossy())
+        .home(home.path())
         .env("KIE_API_KEY", "a-key")
-        .env("LANG", "C.UTF-8")
         .spawn();
     pty.wait_for_text("task-two");
     pty
@@ -59,16 +58,13 @@ fn dashboard_writes_back_a_deleted_list() {
     pty.type_bytes(b"q");
     pty.wait_for_text("Quit without saving the list?");
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the dialog closes", |screen| {
-        !screen.contents().contains("Quit without")
-    });
+    pty.wait_for_no_text("Quit without");
     assert!(!list_folder(&home).exists(), "no file is created");
 
     pty.type_bytes(b"B");
     pty.wait_for_text("The list is saved again.");
     assert_eq!(listed_ids(&home), ["task-one", "task-two"]);
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 }
 
 #[test]
@@ -82,37 +78,29 @@ fn dashboard_merges_a_replaced_list() {
     assert_code(&home.run(&["add", "task-new"]), 0);
     pty.wait_for_text("task-new");
     assert!(pty.screen().contents().contains("task-one"));
-    pty.wait_until("the new list has all tasks", |_| {
-        listed_ids(&home).len() == 3
-    });
+    let wait_for_all_tasks = |pty: &mut Pty| {
+        pty.wait_until("the list has all tasks", |_| listed_ids(&home).len() == 3);
+    };
+    wait_for_all_tasks(&mut pty);
 
     // The old list gets the new task when it is back.
     fs::rename(list_folder(&home), home.path().join("other")).unwrap();
     fs::rename(&away, list_folder(&home)).unwrap();
-    pty.wait_until("the old list has all tasks", |_| {
-        listed_ids(&home).len() == 3
-    });
+    wait_for_all_tasks(&mut pty);
 
     let garbage = home.path().join("garbage");
     fs::write(&garbage, "not a database").unwrap();
     fs::rename(&garbage, home.list()).unwrap();
-    pty.wait_until("the recovered list has all tasks", |_| {
-        listed_ids(&home).len() == 3
-    });
-    pty.wait_for("the warning closes", |screen| {
-        !screen.contents().contains("is gone")
-    });
+    wait_for_all_tasks(&mut pty);
+    pty.wait_for_no_text("is gone");
     pty.type_bytes(b"m");
     pty.wait_for("the messages show the recovery", |screen| {
         let shown = screen.contents();
         shown.contains("─ Messages") && shown.contains("The list file was damaged")
     });
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the messages close", |screen| {
-        !screen.contents().contains("─ Messages")
-    });
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.wait_for_no_text("─ Messages");
+    pty.quit();
 }
 
 #[test]
@@ -131,12 +119,11 @@ fn wait_reports_a_missing_list() {
     };
     // The limiter file is created after the list is read.
     let limiter_file = list_folder(&home).join("list.db-turns");
-    for _ in 0..3000 {
-        if limiter_file.exists() {
-            break;
-        }
+    let is_created = (0..3000).any(|_| {
         thread::sleep(std::time::Duration::from_millis(10));
-    }
+        limiter_file.exists()
+    });
+    assert!(is_created, "no limiter file");
     let away = home.path().join("away");
 
     fs::rename(list_folder(&home), &away).unwrap();

@@ -12,9 +12,11 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
+use crate::support::{
+    deadline,
+    pty::{KIETOP, Pty, PtyLaunch, WAIT_TIMEOUT},
+};
 
-const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const HOST: &str = "https://kietop-test.example";
 /// The path of the marker file.
@@ -82,11 +84,8 @@ impl SlowDnsHome {
     }
 
     fn dashboard(&self) -> Pty {
-        let mut launch = PtyLaunch::new(KIETOP)
-            .args(["--api-url", HOST, "--store"])
-            .args([self.path().join("list.db")])
+        let mut launch = PtyLaunch::dashboard(self.path(), HOST)
             .env("KIE_API_KEY", "a-key")
-            .env("LANG", "C.UTF-8")
             .size(120, 36);
         for (name, value) in self.env_vars() {
             launch = launch.env(name, &value.to_string_lossy());
@@ -141,9 +140,7 @@ fn the_screen_updates_during_dns_lookups() {
     // The check is retried later, and the task stays.
     pty.wait_for_text("connection to kietop-test.example timed out");
     pty.wait_for_text("774d9a7d");
-    pty.type_bytes(b"q");
-
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 }
 
 // F2
@@ -158,8 +155,7 @@ fn ctrl_c_works_during_dns_lookups() {
     }
 
     kill_process(Pid::from_child(&command), Signal::INT).unwrap();
-    let exited =
-        crate::support::deadline::wait_with_deadline(command, "kietop list --refresh, interrupted");
+    let exited = deadline::wait_with_deadline(command, "kietop list --refresh, interrupted");
 
     assert_eq!(exited.status.code(), Some(130), "{exited:?}");
     assert!(String::from_utf8_lossy(&exited.stderr).contains("Interrupted"));
@@ -170,7 +166,7 @@ fn ctrl_c_works_during_dns_lookups() {
 fn deadlines_apply_during_dns_lookups() {
     let home = SlowDnsHome::new();
 
-    let exited = crate::support::deadline::output(&mut home.command(&["list", "--refresh"]));
+    let exited = deadline::output(&mut home.command(&["list", "--refresh"]));
 
     let stderr = String::from_utf8_lossy(&exited.stderr);
     assert_eq!(exited.status.code(), Some(1), "{stderr}");

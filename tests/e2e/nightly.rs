@@ -16,8 +16,6 @@ use crate::support::{
     random_input, save_kills, soak,
 };
 
-const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
-
 /// Fails when the slowest took more than twice the limit; twice, since other long runs may slow the
 /// machine.
 fn assert_within(stats: &ExitStats, limit: Duration) {
@@ -29,7 +27,7 @@ fn assert_within(stats: &ExitStats, limit: Duration) {
 fn kills_during_saves_leave_no_corrupt_file() {
     let (started, kills, seed) = (Instant::now(), scaled(200), seed());
     println!("kills while saving: seed {seed}");
-    let stats = save_kills::run_kills(KIETOP, kills, seed);
+    let stats = save_kills::run_kills(kills, seed);
     print_result(
         "kills while saving",
         started,
@@ -41,7 +39,7 @@ fn kills_during_saves_leave_no_corrupt_file() {
 #[ignore = "long run: see assets/manual/promises.md"]
 fn signals_restore_the_terminal() {
     let started = Instant::now();
-    let stats = exit_runs::run_signals(KIETOP, scaled(50));
+    let stats = exit_runs::run_signals(scaled(50));
     let figures = format!(
         "{} exits by TERM, HUP, INT, QUIT: all with restored modes and code 128+n, slowest {} ms",
         stats.exits,
@@ -55,7 +53,7 @@ fn signals_restore_the_terminal() {
 #[ignore = "long run: see assets/manual/promises.md"]
 fn suspend_and_resume_restore_the_terminal() {
     let started = Instant::now();
-    let stats = exit_runs::run_suspensions(KIETOP, scaled(50));
+    let stats = exit_runs::run_suspensions(scaled(50));
     let figures = format!(
         "{} suspensions by key and signal: modes restored, slowest complete frame after it {} ms",
         stats.exits,
@@ -69,7 +67,7 @@ fn suspend_and_resume_restore_the_terminal() {
 #[ignore = "long run: see assets/manual/promises.md"]
 fn pastes_are_text_and_fast() {
     let started = Instant::now();
-    let stats = exit_runs::run_pastes(KIETOP, scaled(20));
+    let stats = exit_runs::run_pastes(scaled(20));
     let figures = format!(
         "{} pastes of 4 MB: no pasted key acted, slowest {} ms",
         stats.exits,
@@ -83,7 +81,7 @@ fn pastes_are_text_and_fast() {
 #[ignore = "long run: see assets/manual/promises.md"]
 fn hang_ups_end_the_program_without_busy_loop() {
     let started = Instant::now();
-    let stats = exit_runs::run_hang_ups(KIETOP, scaled(20));
+    let stats = exit_runs::run_hang_ups(scaled(20));
     let figures = format!(
         "{} hang-ups: slowest exit {} ms, max CPU after it {} ms",
         stats.exits,
@@ -100,7 +98,7 @@ fn hang_ups_end_the_program_without_busy_loop() {
 fn random_input_breaks_nothing() {
     let (started, seed) = (Instant::now(), seed());
     println!("monkey: seed {seed}");
-    let stats = random_input::run_for(KIETOP, minutes(30), seed);
+    let stats = random_input::run_for(minutes(30), seed);
     print_result("monkey", started, &format!("{stats}, seed {seed}"));
 }
 
@@ -109,7 +107,7 @@ fn random_input_breaks_nothing() {
 fn a_hostile_server_for_an_hour_leaks_nothing() {
     let (started, seed) = (Instant::now(), seed());
     println!("soak: seed {seed}");
-    let stats = soak::run_for(KIETOP, minutes(60), seed);
+    let stats = soak::run_for(minutes(60), seed);
     print_result("soak", started, &format!("{stats}, seed {seed}"));
     stats.assert_limits();
 }

@@ -17,24 +17,19 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::hostile_server::{ATTACKS, FaultRates, HostileServer};
-use crate::support::output_check::OutputChecker;
-use crate::support::pty::{Pty, PtyLaunch};
+use crate::support::{
+    exit_runs,
+    hostile_server::{ATTACKS, FaultRates, HostileServer},
+    output_check::OutputChecker,
+    pty::{KIETOP, Pty, PtyLaunch, add_tasks, run_kietop},
+    save_kills,
+    test_home::NOWHERE,
+};
 
-const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
-fn start_dashboard(home: &Path) -> Pty {
-    dashboard_launch(home).spawn()
-}
-
 fn dashboard_launch(home: &Path) -> PtyLaunch {
-    PtyLaunch::new(KIETOP)
-        .args(["--api-url", "http://127.0.0.1:9", "--store"])
-        .args([home.join("list.db")])
-        .env("HOME", &home.to_string_lossy())
-        .env("LANG", "C.UTF-8")
-        .size(120, 36)
+    PtyLaunch::dashboard(home, NOWHERE).size(120, 36)
 }
 
 #[test]
@@ -42,8 +37,7 @@ fn demo_shows_states_help_and_quits() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = PtyLaunch::new(KIETOP)
         .args(["demo"])
-        .env("HOME", &home.path().to_string_lossy())
-        .env("LANG", "C.UTF-8")
+        .home(home.path())
         .size(120, 36)
         .spawn();
 
@@ -54,16 +48,10 @@ fn demo_shows_states_help_and_quits() {
     pty.type_bytes(b"?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the help is closed", |screen| {
-        !screen.contents().contains("remove from the list")
-    });
+    pty.wait_for_no_text("remove from the list");
     pty.resize(60, 18);
     pty.wait_for_text("GEN");
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-
-    assert_eq!(exited.code, 0);
-    assert_eq!(exited.modes_after, exited.modes_before);
+    pty.quit();
     assert_eq!(
         std::fs::read_dir(home.path()).unwrap().count(),
         0,
@@ -74,14 +62,10 @@ fn demo_shows_states_help_and_quits() {
 #[test]
 fn an_external_add_shows_and_a_signal_restores() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = start_dashboard(home.path());
+    let mut pty = dashboard_launch(home.path()).spawn();
     pty.wait_for_text("kietop demo");
 
-    let added = Command::new(KIETOP)
-        .args(["add", ID, "--label", "from a script", "--store"])
-        .arg(home.path().join("list.db"))
-        .output();
-    assert!(added.unwrap().status.success());
+    run_kietop(home.path(), &["add", ID, "--label", "from a script"]);
 
     pty.wait_for_text("from a script");
     pty.wait_for_text("No API key");
@@ -94,7 +78,7 @@ fn an_external_add_shows_and_a_signal_restores() {
 #[test]
 fn a_pasted_id_is_added_and_kept() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = start_dashboard(home.path());
+    let mut pty = dashboard_launch(home.path()).spawn();
     pty.wait_for_text("kietop demo");
 
     pty.type_bytes(format!("\x1b[200~q d {ID}\x1b[201~").as_bytes());
@@ -104,26 +88,17 @@ fn a_pasted_id_is_added_and_kept() {
     pty.signal(Signal::KILL);
     pty.wait_for_exit();
 
-    let mut restarted = start_dashboard(home.path());
+    let mut restarted = dashboard_launch(home.path()).spawn();
     restarted.wait_for_text("774d9a7d");
-    restarted.type_bytes(b"q");
-    assert_eq!(restarted.wait_for_exit().code, 0);
+    restarted.quit();
 }
 
 fn launch_with_config(home: &Path, config: &str) -> PtyLaunch {
     let folder = home.join(".config/kietop");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("config.toml"), config).unwrap();
-    let added = Command::new(KIETOP)
-        .args(["add", ID, "--label", "from a script"])
-        .env("HOME", home)
-        .output();
-    assert!(added.unwrap().status.success());
-    PtyLaunch::new(KIETOP)
-        .args(["--api-url", "http://127.0.0.1:9"])
-        .env("HOME", &home.to_string_lossy())
-        .env("LANG", "C.UTF-8")
-        .size(120, 36)
+    run_kietop(home, &["add", ID, "--label", "from a script"]);
+    dashboard_launch(home)
 }
 
 #[test]
@@ -143,13 +118,10 @@ fn a_slow_key_command_does_not_delay_the_first_frame() {
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
     // Escape together with a following key would be read as Alt and that key.
-    pty.wait_for("the help is closed", |screen| {
-        !screen.contents().contains("remove from the list")
-    });
+    pty.wait_for_no_text("remove from the list");
     fs::write(&pipe, "two words\n").unwrap();
     pty.wait_for_text("key_command: the key has an invalid character at position 4");
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 }
 
 #[test]
@@ -164,10 +136,8 @@ fn a_pasted_key_is_not_added() {
     pty.type_bytes(format!("\x1b[200~{KEY}\x1b[201~").as_bytes());
     pty.wait_for_text("skipped: 1 secret");
     pty.type_bytes(b"\x1b");
-    pty.wait_for("no dialog", |screen| !screen.contents().contains("skipped"));
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-    assert_eq!(exited.code, 0);
+    pty.wait_for_no_text("skipped");
+    let exited = pty.quit();
     assert!(!String::from_utf8_lossy(&exited.raw).contains(KEY));
 }
 
@@ -178,8 +148,7 @@ fn a_key_for_another_origin_is_not_sent() {
     let config = format!("key_command = [\"touch\", \"{}\"]\n", marker.display());
     let mut pty = launch_with_config(home.path(), &config).spawn();
     pty.wait_for_text("the stored key is for https://api.kie.ai");
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
     assert!(!marker.exists(), "the key command did not run");
 
     let config = "api_url = \"http://127.0.0.1:9\"\n\
@@ -187,48 +156,36 @@ fn a_key_for_another_origin_is_not_sent() {
     let mut pty = launch_with_config(home.path(), config).spawn();
     pty.wait_for_text("key_command failed (exit status: 7)");
     pty.wait_for_text("from a script");
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-    assert_eq!(exited.code, 0);
+    let exited = pty.quit();
     assert!(!String::from_utf8_lossy(&exited.raw).contains("canary"));
 }
 
 /// Adds three tasks and starts the dashboard.
 fn start_with_three_tasks(home: &Path) -> Pty {
-    let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
-    let added = Command::new(KIETOP)
-        .arg("add")
-        .args(ids)
-        .arg("--store")
-        .arg(home.join("list.db"))
-        .output();
-    assert!(added.unwrap().status.success());
-    let mut pty = start_dashboard(home);
+    add_tasks(home, 3);
+    let mut pty = dashboard_launch(home).spawn();
     pty.wait_for_text("No API key");
     pty
 }
 
-/// Reports whether all three tasks are still on the list.
-fn has_three_tasks(home: &Path) -> bool {
-    let listed = Command::new(KIETOP)
-        .args(["list", "--json", "--store"])
-        .arg(home.join("list.db"))
-        .output()
-        .unwrap();
-    String::from_utf8(listed.stdout)
-        .unwrap()
-        .matches("\"taskId\"")
-        .count()
-        == 3
+/// Quits and checks that all three tasks are still on the list.
+#[track_caller]
+fn quit_with_three_tasks(pty: Pty, home: &Path) {
+    pty.quit();
+    assert_three_tasks(home);
+}
+
+#[track_caller]
+fn assert_three_tasks(home: &Path) {
+    let listed = run_kietop(home, &["list", "--json"]);
+    assert_eq!(listed.matches("\"taskId\"").count(), 3);
 }
 
 /// Waits for the add dialog with the pasted text and closes it.
 fn assert_pasted_as_text(pty: &mut Pty) {
     pty.wait_for_text(DIALOG_HINT);
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the dialog is closed", |screen| {
-        !screen.contents().contains(DIALOG_HINT)
-    });
+    pty.wait_for_no_text(DIALOG_HINT);
 }
 
 /// Shown only in the add dialog.
@@ -261,10 +218,7 @@ fn pasted_text_runs_no_command_on_any_screen() {
             pty.wait_for_text("Watched tasks");
         }
     }
-    pty.type_bytes(b"q");
-
-    assert_eq!(pty.wait_for_exit().code, 0);
-    assert!(has_three_tasks(home.path()));
+    quit_with_three_tasks(pty, home.path());
 }
 
 #[test]
@@ -279,7 +233,7 @@ fn an_unterminated_paste_releases_the_keys() {
     pty.type_bytes(b"\x03");
 
     assert_eq!(pty.wait_for_exit().code, 0);
-    assert!(has_three_tasks(home.path()));
+    assert_three_tasks(home.path());
 }
 
 #[test]
@@ -293,10 +247,7 @@ fn a_huge_paste_is_accepted_and_removes_nothing() {
         pty.type_bytes(paste.as_bytes());
         assert_pasted_as_text(&mut pty);
     }
-    pty.type_bytes(b"q");
-
-    assert_eq!(pty.wait_for_exit().code, 0);
-    assert!(has_three_tasks(home.path()));
+    quit_with_three_tasks(pty, home.path());
 }
 
 #[test]
@@ -310,16 +261,13 @@ fn terminal_replies_press_no_key() {
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"q");
     pty.wait_for_text("No API key");
-    pty.type_bytes(b"q");
-
-    assert_eq!(pty.wait_for_exit().code, 0);
-    assert!(has_three_tasks(home.path()));
+    quit_with_three_tasks(pty, home.path());
 }
 
 #[test]
 fn signals_and_hang_ups_shut_down_cleanly() {
-    let by_signal = crate::support::exit_runs::run_signals(KIETOP, 3);
-    let by_hang_up = crate::support::exit_runs::run_hang_ups(KIETOP, 3);
+    let by_signal = exit_runs::run_signals(3);
+    let by_hang_up = exit_runs::run_hang_ups(3);
 
     assert_eq!((by_signal.exits, by_hang_up.exits), (12, 3));
     assert!(by_hang_up.cpu <= 100, "{by_hang_up:?}");
@@ -338,22 +286,12 @@ fn outside_text_cannot_control_the_terminal() {
         5,
     );
     for (id, attack) in ids.iter().zip(ATTACKS) {
-        let added = Command::new(KIETOP)
-            .args(["add", id, "--label", &attack.replace('\0', ""), "--store"])
-            .arg(home.path().join("list.db"))
-            .output();
-        assert!(
-            added.is_ok_and(|added| added.status.success()),
-            "{attack:?}"
-        );
+        let label = attack.replace('\0', "");
+        run_kietop(home.path(), &["add", id, "--label", &label]);
     }
-    let mut pty = PtyLaunch::new(KIETOP)
-        .args(["--api-url", &server.origin(), "--store"])
-        .args([home.path().join("list.db")])
+    let mut pty = PtyLaunch::dashboard(home.path(), &server.origin())
         .env("KIE_API_KEY", "canary-5d1f")
-        .env("HOME", &home.path().to_string_lossy())
         .env("PATH", &home.path().to_string_lossy())
-        .env("LANG", "C.UTF-8")
         .size(120, 50)
         .spawn();
     pty.wait_for_text("kietop");
@@ -373,10 +311,7 @@ fn outside_text_cannot_control_the_terminal() {
         assert_pasted_as_text(&mut pty);
     }
     pty.wait_until("every task is polled", |_| server.count() >= ids.len());
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-
-    assert_eq!(exited.code, 0);
+    let exited = pty.quit();
     let mut checker = OutputChecker::default();
     assert_eq!(checker.check(&exited.raw), Ok(()));
     assert!(checker.is_at_boundary());
@@ -442,9 +377,7 @@ fn many_resizes_end_in_a_correct_screen() {
         let text = screen.contents();
         text.contains("LEFT/LINK") && text.contains("? help")
     });
-    pty.type_bytes(b"q");
-
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 }
 
 /// A server with one task, which runs until the test finishes it.
@@ -506,18 +439,10 @@ fn respond(mut stream: &TcpStream, is_finished: &AtomicBool) {
 
 /// Starts the dashboard with the server's task and waits until it is shown as running.
 fn start_with_server(home: &Path, server: &OneTaskServer) -> Pty {
-    let added = Command::new(KIETOP)
-        .args(["add", ID, "--store"])
-        .arg(home.join("list.db"))
-        .output();
-    assert!(added.unwrap().status.success());
-    let mut pty = PtyLaunch::new(KIETOP)
-        .args(["--api-url", &server.origin, "--store"])
-        .args([home.join("list.db")])
+    run_kietop(home, &["add", ID]);
+    let mut pty = PtyLaunch::dashboard(home, &server.origin)
         .env("KIE_API_KEY", "frozen")
-        .env("HOME", &home.to_string_lossy())
         .env("PATH", &home.to_string_lossy())
-        .env("LANG", "C.UTF-8")
         .size(120, 50)
         .spawn();
     pty.wait_for_text("generating");
@@ -537,15 +462,6 @@ fn freeze_terminal(pty: &mut Pty) {
     pty.type_bytes(b"\x0c");
 }
 
-fn list_output(home: &Path) -> String {
-    let listed = Command::new(KIETOP)
-        .args(["list", "--json", "--store"])
-        .arg(home.join("list.db"))
-        .output()
-        .unwrap();
-    String::from_utf8(listed.stdout).unwrap()
-}
-
 #[test]
 fn checks_and_keys_work_on_a_frozen_terminal() {
     let home = tempfile::tempdir().unwrap();
@@ -556,16 +472,13 @@ fn checks_and_keys_work_on_a_frozen_terminal() {
     server.finish_task();
     pty.type_bytes(b"r");
     pty.wait_until("the result is in the list file", |_| {
-        list_output(home.path()).contains("ex.example/1.mp4")
+        run_kietop(home.path(), &["list", "--json"]).contains("ex.example/1.mp4")
     });
     pty.thaw();
     pty.wait_for_text("ready");
 
     freeze_terminal(&mut pty);
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-    assert_eq!(exited.code, 0);
-    assert_eq!(exited.modes_after, exited.modes_before);
+    pty.quit();
 }
 
 #[test]
@@ -581,21 +494,13 @@ fn a_hanging_child_is_killed_on_quit() {
     );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-    let added = Command::new(KIETOP)
-        .args(["add", ID, "--label", "neon", "--store"])
-        .arg(home.path().join("list.db"))
-        .output();
-    assert!(added.unwrap().status.success());
-    let mut pty = PtyLaunch::new(KIETOP)
-        .args(["--api-url", "http://127.0.0.1:9", "--store"])
-        .args([home.path().join("list.db")])
-        .env("HOME", &home.path().to_string_lossy())
+    run_kietop(home.path(), &["add", ID, "--label", "neon"]);
+    let mut pty = PtyLaunch::dashboard(home.path(), NOWHERE)
         .env("PATH", &format!("{}:/usr/bin:/bin", bin.display()))
         .env("WAYLAND_DISPLAY", "wayland-0")
         .env("SSH_CONNECTION", "")
         .env("SSH_TTY", "")
         .env("TMUX", "")
-        .env("LANG", "C.UTF-8")
         .spawn();
     pty.wait_for_text("neon");
 
@@ -604,8 +509,7 @@ fn a_hanging_child_is_killed_on_quit() {
     pty.type_bytes(b"\r");
     let pids = || fs::read_to_string(&pid_file).unwrap_or_default();
     pty.wait_until("the clipboard program runs", |_| pids().ends_with('\n'));
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 
     for pid in pids().split_whitespace() {
         // A zombie no longer runs; it waits for its new parent.
@@ -616,8 +520,5 @@ fn a_hanging_child_is_killed_on_quit() {
 
 #[test]
 fn a_kill_during_a_save_leaves_no_corrupt_file() {
-    assert_eq!(
-        crate::support::save_kills::run_kills(KIETOP, 6, 11).kills(),
-        6
-    );
+    assert_eq!(save_kills::run_kills(6, 11).kills(), 6);
 }

@@ -16,10 +16,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::pty::{Pty, PtyLaunch};
+use crate::support::pty::{KIETOP, Pty, PtyLaunch};
 use crate::support::svg::Recording;
 
-const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const SVG_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo.svg");
 const MAX_SIZE: usize = 400_000;
 const COMMAND: &str = "cargo test --release --locked --test e2e recording:: -- --ignored";
@@ -57,16 +56,14 @@ fn spare_ids() -> Vec<String> {
 
 /// Starts the demo and waits until every task has been checked.
 fn start_demo(home: &Path) -> Pty {
-    let folder = home.to_string_lossy();
     fs::create_dir(home.join("kietop")).unwrap();
     let config = "theme = \"dark\"\npreview = \"halfblocks\"\n";
     fs::write(home.join("kietop/config.toml"), config).unwrap();
     let mut launch = PtyLaunch::new(KIETOP)
         .args(["demo"])
         .args(DEMO_ARGS)
-        .env("HOME", &folder)
-        .env("XDG_CONFIG_HOME", &folder)
-        .env("LANG", "C.UTF-8")
+        .home(home)
+        .env("XDG_CONFIG_HOME", &home.to_string_lossy())
         .env("TZ", "UTC")
         .size(SCREEN.0, SCREEN.1);
     for name in ["LC_ALL", "NO_COLOR", "XDG_VIDEOS_DIR", "XDG_CACHE_HOME"] {
@@ -184,8 +181,7 @@ fn the_demo_is_recorded() {
         settle(&mut pty);
     }
     recording.add(pty.screen(), 2.0);
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 
     fs::write(SVG_PATH, recording.to_svg(TITLE, DESCRIPTION)).unwrap();
 }
@@ -254,14 +250,13 @@ fn the_picture_shows_the_screens_of_today() {
     let is_dialog_line = |line: &String| line.starts_with(['┌', '│']);
     current.extend(lines(pty.screen()).into_iter().filter(is_dialog_line));
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the list", |screen| !screen.contents().contains(&ids[0]));
+    pty.wait_for_no_text(&ids[0]);
     pty.type_bytes(b"\r");
     pty.wait_for("the full-screen details", |screen| !is_list(screen));
     settle(&mut pty);
     let details = lines(pty.screen());
     current.extend([&details[2], &details[usize::from(SCREEN.1) - 1]].map(String::clone));
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 
     let recorded: BTreeSet<_> = recorded.concat().into_iter().collect();
     let missing: Vec<_> = current

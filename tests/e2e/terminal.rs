@@ -9,10 +9,18 @@ use kietop::runtime::terminal::SIGNAL_EXIT_BASE;
 use rustix::process::Signal;
 use rustix::termios::LocalModes;
 
-use crate::support::pty::{ExitedPty, Pty, PtyLaunch};
+use crate::support::{
+    pty::{ExitedPty, Pty, PtyLaunch, count_occurrences},
+    terminal_probe::{MODE_VAR, PANIC_EXIT_CODE, READY_TEXT, panic_without_screen, run_probe},
+};
 
-/// The test that runs the probe in the re-executed binary.
-const PROBE_TEST_NAME: &str = "terminal::quit_key_restores_the_terminal";
+/// The arguments that make this binary run the probe.
+const PROBE_ARGS: [&str; 4] = [
+    "--exact",
+    "terminal::quit_key_restores_the_terminal",
+    "--nocapture",
+    "--test-threads=1",
+];
 
 /// Draws only after an event.
 const IDLE_MODE: &str = "idle";
@@ -25,21 +33,17 @@ const FATAL_SIGNALS: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Sign
 
 #[test]
 fn quit_key_restores_the_terminal() {
-    if let Ok(mode) = std::env::var(crate::support::terminal_probe::MODE_VAR) {
+    if let Ok(mode) = std::env::var(MODE_VAR) {
         if mode == PANIC_MODE {
-            crate::support::terminal_probe::panic_without_screen();
+            panic_without_screen();
         }
-        crate::support::terminal_probe::run_probe(mode == DRAWING_MODE);
+        run_probe(mode == DRAWING_MODE);
     }
 
     for mode in probe_modes() {
-        let mut pty = start(mode);
+        let pty = start(mode);
         assert_ne!(pty.modes(), pty.modes_before(), "raw mode while it runs");
-        pty.type_bytes(b"q");
-        let exited = pty.wait_for_exit();
-
-        assert_eq!(exited.code, 0);
-        assert_terminal_left(&exited);
+        assert_terminal_left(&pty.quit());
     }
 }
 
@@ -82,7 +86,7 @@ fn a_loop_panic_is_shown_on_the_normal_screen() {
         pty.type_bytes(b"p");
         let exited = pty.wait_for_exit();
 
-        assert_eq!(exited.code, crate::support::terminal_probe::PANIC_EXIT_CODE);
+        assert_eq!(exited.code, PANIC_EXIT_CODE);
         assert_terminal_left(&exited);
         let text = exited.screen.contents();
         assert!(text.contains("panicked in the loop"), "{text}");
@@ -97,13 +101,8 @@ fn a_loop_panic_is_shown_on_the_normal_screen() {
 #[test]
 fn a_panic_message_without_a_screen_is_cleaned() {
     let output = std::process::Command::new(this_binary())
-        .args([
-            "--exact",
-            PROBE_TEST_NAME,
-            "--nocapture",
-            "--test-threads=1",
-        ])
-        .env(crate::support::terminal_probe::MODE_VAR, PANIC_MODE)
+        .args(PROBE_ARGS)
+        .env(MODE_VAR, PANIC_MODE)
         .env("RUST_BACKTRACE", "1")
         .output()
         .unwrap();
@@ -135,10 +134,7 @@ fn a_background_panic_reaches_the_loop() {
 
             assert!(pty.screen().alternate_screen());
             assert_eq!(pty.modes(), raw, "still in raw mode");
-            pty.type_bytes(b"q");
-            let exited = pty.wait_for_exit();
-            assert_eq!(exited.code, 0);
-            assert_terminal_left(&exited);
+            assert_terminal_left(&pty.quit());
         }
     }
 }
@@ -161,7 +157,7 @@ fn a_hang_up_without_signal_is_detected() {
             .args(["-c", script, "sh"])
             .args([this_binary()]);
         let mut pty = as_probe(shell, mode).spawn();
-        pty.wait_for_text(crate::support::terminal_probe::READY_TEXT);
+        pty.wait_for_text(READY_TEXT);
         pty.hang_up();
 
         assert_eq!(pty.wait_for_exit().code, exit_code(Signal::HUP));
@@ -196,9 +192,7 @@ fn a_blocked_loop_ends_on_hang_up() {
 fn a_frozen_terminal_does_not_block_quit() {
     let mut leave_count = 0;
     for _ in 0..rounds() {
-        let mut pty = start(DRAWING_MODE);
-        pty.freeze();
-        pty.wait_until("the terminal accepts no more output", Pty::is_full);
+        let pty = start_frozen();
         pty.signal(Signal::TERM);
         let exited = pty.wait_for_exit();
 
@@ -213,9 +207,7 @@ fn a_frozen_terminal_does_not_block_quit() {
 #[test]
 fn keys_work_while_the_terminal_is_frozen() {
     for _ in 0..rounds() {
-        let mut pty = start(DRAWING_MODE);
-        pty.freeze();
-        pty.wait_until("the terminal accepts no more output", Pty::is_full);
+        let mut pty = start_frozen();
         pty.type_bytes(b"nnq");
         let exited = pty.wait_for_exit();
 
@@ -226,29 +218,22 @@ fn keys_work_while_the_terminal_is_frozen() {
 
 #[test]
 fn suspend_and_resume_work_while_frozen() {
-    let mut pty = start(DRAWING_MODE);
-    pty.freeze();
-    pty.wait_until("the terminal accepts no more output", Pty::is_full);
+    let mut pty = start_frozen();
     pty.type_bytes(b"\x1a");
-    pty.wait_until("the program is stopped", Pty::is_stopped);
+    pty.wait_until_stopped();
     assert_eq!(pty.modes(), pty.modes_before());
 
     pty.thaw();
     pty.signal(Signal::CONT);
     pty.type_bytes(b"n");
     pty.wait_for_text("keys 1 ");
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-    assert_eq!(exited.code, 0);
-    assert_eq!(exited.modes_after, exited.modes_before);
+    pty.quit();
 }
 
 #[test]
 fn frames_are_complete_after_a_freeze() {
     for _ in 0..rounds() {
-        let mut pty = start(DRAWING_MODE);
-        pty.freeze();
-        pty.wait_until("the terminal accepts no more output", Pty::is_full);
+        let mut pty = start_frozen();
         pty.type_bytes(b"nn");
         pty.thaw();
         pty.wait_for_text("keys 2 ");
@@ -287,7 +272,7 @@ fn suspend_works_by_key_and_signal() {
             } else {
                 pty.type_bytes(b"\x1a");
             }
-            pty.wait_until("the program is stopped", Pty::is_stopped);
+            pty.wait_until_stopped();
             pty.wait_for("the normal screen", |screen| !screen.alternate_screen());
             assert_eq!(
                 pty.modes(),
@@ -297,14 +282,11 @@ fn suspend_works_by_key_and_signal() {
             assert!(!pty.screen().hide_cursor() && !pty.screen().bracketed_paste());
 
             pty.signal(Signal::CONT);
-            pty.wait_for_text(crate::support::terminal_probe::READY_TEXT);
+            pty.wait_for_text(READY_TEXT);
             assert!(pty.screen().alternate_screen());
             pty.type_bytes(b"n");
             pty.wait_for_text("keys 1 ");
-            pty.type_bytes(b"q");
-            let exited = pty.wait_for_exit();
-
-            assert_eq!(exited.code, 0);
+            let exited = pty.quit();
             assert_eq!(
                 count_occurrences(&exited.raw, "\x1b[?1049l"),
                 2,
@@ -319,12 +301,12 @@ fn suspend_works_by_key_and_signal() {
 fn quit_restores_modes_changed_by_the_shell() {
     let mut pty = start(IDLE_MODE);
     pty.type_bytes(b"\x1a");
-    pty.wait_until("the program is stopped", Pty::is_stopped);
+    pty.wait_until_stopped();
     pty.change_modes(|modes| modes.local_modes.toggle(LocalModes::ECHOK));
     let changed = pty.modes();
 
     pty.signal(Signal::CONT);
-    pty.wait_for_text(crate::support::terminal_probe::READY_TEXT);
+    pty.wait_for_text(READY_TEXT);
     pty.type_bytes(b"q");
     let exited = pty.wait_for_exit();
 
@@ -337,7 +319,7 @@ fn a_fatal_signal_ends_a_suspended_program() {
     for _ in 0..rounds() {
         let mut pty = start(IDLE_MODE);
         pty.type_bytes(b"\x1a");
-        pty.wait_until("the program is stopped", Pty::is_stopped);
+        pty.wait_until_stopped();
         pty.signal(Signal::HUP);
         pty.signal(Signal::CONT);
         let exited = pty.wait_for_exit();
@@ -352,19 +334,13 @@ fn an_unannounced_stop_is_repaired() {
     let mut pty = start(IDLE_MODE);
     let raw = pty.modes();
     pty.signal(Signal::STOP);
-    pty.wait_until("the program is stopped", Pty::is_stopped);
+    pty.wait_until_stopped();
     pty.change_modes(|modes| modes.local_modes |= LocalModes::ICANON | LocalModes::ECHO);
 
     pty.signal(Signal::CONT);
     pty.wait_until("raw mode again", |pty| pty.modes() == raw);
-    pty.wait_until("redrawn", |pty| {
-        count_occurrences(pty.raw(), crate::support::terminal_probe::READY_TEXT) == 2
-    });
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-
-    assert_eq!(exited.code, 0);
-    assert_terminal_left(&exited);
+    wait_for_redraw(&mut pty);
+    assert_terminal_left(&pty.quit());
 }
 
 #[test]
@@ -380,9 +356,7 @@ fn an_unchanged_frame_writes_nothing_and_redraw_paints_all() {
     );
 
     pty.type_bytes(b"\x0c");
-    pty.wait_until("redrawn", |pty| {
-        count_occurrences(pty.raw(), crate::support::terminal_probe::READY_TEXT) == 2
-    });
+    wait_for_redraw(&mut pty);
     pty.wait_for_text("keys 1 ");
     assert_eq!(count_occurrences(pty.raw(), "\x1b[2J"), 1);
     assert_eq!(count_occurrences(pty.raw(), "\x1b[?2026l"), 3);
@@ -432,13 +406,9 @@ fn many_resizes_end_in_a_correct_screen() {
     pty.resize(60, 15);
     pty.wait_for("the last size", |screen| {
         let text = screen.contents();
-        text.contains("60×15") && text.contains(crate::support::terminal_probe::READY_TEXT)
+        text.contains("60×15") && text.contains(READY_TEXT)
     });
-    pty.type_bytes(b"q");
-    let exited = pty.wait_for_exit();
-
-    assert_eq!(exited.code, 0);
-    assert_terminal_left(&exited);
+    assert_terminal_left(&pty.quit());
 }
 
 #[test]
@@ -451,9 +421,7 @@ fn no_input_is_lost_in_resizes_or_floods() {
     }
     pty.type_bytes(&b"n".repeat(2_970));
     pty.wait_for_text("keys 3000 ");
-    pty.type_bytes(b"q");
-
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 }
 
 #[test]
@@ -482,22 +450,6 @@ fn styles_reach_the_terminal() {
     assert_eq!(cell.fgcolor(), vt100::Color::Idx(2));
 }
 
-#[test]
-#[cfg(target_os = "linux")]
-fn core_dumps_are_disabled() {
-    let pty = start(IDLE_MODE);
-
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", pty.pid())).unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"))
-        .unwrap();
-    assert_eq!(
-        core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(),
-        ["0", "0"]
-    );
-}
-
 fn rounds() -> usize {
     std::env::var("KIETOP_ROUNDS")
         .ok()
@@ -519,52 +471,50 @@ fn probe_launch(mode: &str) -> PtyLaunch {
 
 /// Adds the arguments and the variable that make this test binary run the probe.
 fn as_probe(launch: PtyLaunch, mode: &str) -> PtyLaunch {
-    launch
-        .args([
-            "--exact",
-            PROBE_TEST_NAME,
-            "--nocapture",
-            "--test-threads=1",
-        ])
-        .env(crate::support::terminal_probe::MODE_VAR, mode)
+    launch.args(PROBE_ARGS).env(MODE_VAR, mode)
 }
 
 fn this_binary() -> PathBuf {
     std::env::current_exe().unwrap_or_default()
 }
 
+/// Starts the drawing probe in a terminal that accepts no more output.
+#[track_caller]
+fn start_frozen() -> Pty {
+    let mut pty = start(DRAWING_MODE);
+    pty.freeze();
+    pty.wait_until("the terminal is full", Pty::is_full);
+    pty
+}
+
 /// Starts the probe and waits for its first frame.
 #[track_caller]
 fn start(mode: &str) -> Pty {
     let mut pty = probe_launch(mode).spawn();
-    pty.wait_for_text(crate::support::terminal_probe::READY_TEXT);
+    pty.wait_for_text(READY_TEXT);
     pty
+}
+
+#[track_caller]
+fn wait_for_redraw(pty: &mut Pty) {
+    pty.wait_until("redrawn", |pty| {
+        count_occurrences(pty.raw(), READY_TEXT) == 2
+    });
 }
 
 fn exit_code(signal: Signal) -> u32 {
     (SIGNAL_EXIT_BASE + signal.as_raw()).cast_unsigned()
 }
 
-fn count_occurrences(bytes: &[u8], text: &str) -> usize {
-    bytes
-        .windows(text.len())
-        .filter(|window| *window == text.as_bytes())
-        .count()
-}
-
 fn last_position(bytes: &[u8], text: &str) -> Option<usize> {
-    bytes
-        .windows(text.len())
-        .rposition(|window| window == text.as_bytes())
+    let mut windows = bytes.windows(text.len());
+    windows.rposition(|window| window == text.as_bytes())
 }
 
 #[track_caller]
 fn assert_terminal_left(exited: &ExitedPty) {
-    assert_eq!(
-        count_occurrences(&exited.raw, "\x1b[?1049l"),
-        1,
-        "the alternate screen is left once"
-    );
+    let left = count_occurrences(&exited.raw, "\x1b[?1049l");
+    assert_eq!(left, 1, "the alternate screen is left once");
     assert_restored(exited);
 }
 
@@ -583,12 +533,8 @@ fn assert_restored(exited: &ExitedPty) {
             "{mode}"
         );
     }
-    assert!(!exited.screen.alternate_screen());
-    assert!(!exited.screen.hide_cursor());
-    assert!(!exited.screen.bracketed_paste());
-    assert_eq!(
-        count_occurrences(&exited.raw, "\x1b[6n"),
-        0,
-        "no cursor position query"
-    );
+    let screen = &exited.screen;
+    assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste());
+    let queries = count_occurrences(&exited.raw, "\x1b[6n");
+    assert_eq!(queries, 0, "no cursor position query");
 }

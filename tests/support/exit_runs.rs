@@ -7,7 +7,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::pty::{Pty, PtyLaunch};
+use crate::support::{
+    process_stats::cpu_ticks,
+    pty::{Pty, PtyLaunch, WAIT_TIMEOUT, count_occurrences},
+    test_home::NOWHERE,
+};
 
 /// The signals on which the program shuts down cleanly.
 const FATAL_SIGNALS: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT];
@@ -21,24 +25,19 @@ pub(crate) struct ExitStats {
     pub(crate) cpu: u64,
 }
 
-fn start_with_tasks(program: &str, home: &Path) -> Pty {
-    let mut pty = PtyLaunch::new(program)
-        .args(["--api-url", "http://127.0.0.1:9", "--store"])
-        .args([home.join("list.db")])
-        .env("HOME", &home.to_string_lossy())
-        .env("LANG", "C.UTF-8")
-        .spawn();
+fn start_dashboard(home: &Path) -> Pty {
+    let mut pty = PtyLaunch::dashboard(home, NOWHERE).spawn();
     pty.wait_for_text("kietop demo");
     pty
 }
 
 /// Ends the program `rounds` times by each fatal signal; fails at the first unclean exit.
-pub(crate) fn run_signals(program: &str, rounds: usize) -> ExitStats {
+pub(crate) fn run_signals(rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
     let mut stats = ExitStats::default();
     for _ in 0..rounds {
         for signal in FATAL_SIGNALS {
-            let pty = start_with_tasks(program, home.path());
+            let pty = start_dashboard(home.path());
             let started = Instant::now();
             pty.signal(signal);
             let exited = pty.wait_for_exit();
@@ -51,7 +50,7 @@ pub(crate) fn run_signals(program: &str, rounds: usize) -> ExitStats {
                 "{signal:?}"
             );
             assert_eq!(exited.modes_after, exited.modes_before, "{signal:?}");
-            let left = count_occurrences(&exited.raw, b"\x1b[?1049l");
+            let left = count_occurrences(&exited.raw, "\x1b[?1049l");
             assert_eq!(
                 left, 1,
                 "the alternate screen is left once after {signal:?}"
@@ -64,19 +63,19 @@ pub(crate) fn run_signals(program: &str, rounds: usize) -> ExitStats {
 
 /// Closes the terminal `rounds` times; returns how long the program outlives it and how much CPU
 /// time it uses meanwhile.
-pub(crate) fn run_hang_ups(program: &str, rounds: usize) -> ExitStats {
+pub(crate) fn run_hang_ups(rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
     let mut stats = ExitStats::default();
     for _ in 0..rounds {
-        let mut pty = start_with_tasks(program, home.path());
+        let mut pty = start_dashboard(home.path());
         let pid = pty.pid();
-        let before = crate::support::process_stats::cpu_ticks(pid).unwrap_or_default();
+        let before = cpu_ticks(pid).unwrap_or_default();
         let mut last = before;
         let started = Instant::now();
         pty.hang_up();
-        while let Some(cpu) = crate::support::process_stats::cpu_ticks(pid) {
+        while let Some(cpu) = cpu_ticks(pid) {
             last = last.max(cpu);
-            if started.elapsed() > crate::support::pty::WAIT_TIMEOUT {
+            if started.elapsed() > WAIT_TIMEOUT {
                 break;
             }
             thread::park_timeout(Duration::from_millis(1));
@@ -94,10 +93,10 @@ pub(crate) fn run_hang_ups(program: &str, rounds: usize) -> ExitStats {
 /// the first unclean suspension.
 ///
 /// The measured time is from the continuation to a complete new frame.
-pub(crate) fn run_suspensions(program: &str, rounds: usize) -> ExitStats {
+pub(crate) fn run_suspensions(rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
     let mut stats = ExitStats::default();
-    let mut pty = start_with_tasks(program, home.path());
+    let mut pty = start_dashboard(home.path());
     let raw = pty.modes();
     for round in 0..rounds {
         if round % 2 == 0 {
@@ -105,7 +104,7 @@ pub(crate) fn run_suspensions(program: &str, rounds: usize) -> ExitStats {
         } else {
             pty.signal(Signal::TSTP);
         }
-        pty.wait_until("the program is stopped", Pty::is_stopped);
+        pty.wait_until_stopped();
         pty.wait_for("the normal screen", |screen| !screen.alternate_screen());
         assert_eq!(pty.modes(), pty.modes_before(), "in round {round}");
         pty.take_raw();
@@ -113,8 +112,7 @@ pub(crate) fn run_suspensions(program: &str, rounds: usize) -> ExitStats {
         pty.signal(Signal::CONT);
         pty.wait_until("a complete new frame", |pty| {
             let output = pty.raw();
-            count_occurrences(output, b"\x1b[2J") > 0
-                && count_occurrences(output, b"\x1b[?2026l") > 0
+            count_occurrences(output, "\x1b[2J") > 0 && count_occurrences(output, "\x1b[?2026l") > 0
         });
         stats.slowest = stats.slowest.max(started.elapsed());
         stats.exits += 1;
@@ -123,32 +121,29 @@ pub(crate) fn run_suspensions(program: &str, rounds: usize) -> ExitStats {
         pty.type_bytes(b"a");
         pty.wait_for_text("Esc cancel");
         assert_eq!(
-            count_occurrences(pty.raw(), b"\x1b[2J"),
+            count_occurrences(pty.raw(), "\x1b[2J"),
             1,
             "in round {round}"
         );
         pty.type_bytes(b"\x1b");
-        pty.wait_for("the dialog is gone", |screen| {
-            !screen.contents().contains("Esc cancel")
-        });
+        pty.wait_for_no_text("Esc cancel");
         assert_eq!(
-            count_occurrences(pty.raw(), b"\x1b[6n"),
+            count_occurrences(pty.raw(), "\x1b[6n"),
             0,
             "no cursor position query"
         );
     }
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
     stats
 }
 
 /// Pastes four megabytes of keys `rounds` times; fails when one of them acts.
 ///
 /// The measured time is from the first byte typed to the dialog that shows the paste.
-pub(crate) fn run_pastes(program: &str, rounds: usize) -> ExitStats {
+pub(crate) fn run_pastes(rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
     let mut stats = ExitStats::default();
-    let mut pty = start_with_tasks(program, home.path());
+    let mut pty = start_dashboard(home.path());
     let paste = format!("\x1b[200~{}\x1b[201~", "d q d\r".repeat(700_000));
     for _ in 0..rounds {
         let started = Instant::now();
@@ -157,20 +152,10 @@ pub(crate) fn run_pastes(program: &str, rounds: usize) -> ExitStats {
         stats.slowest = stats.slowest.max(started.elapsed());
         stats.exits += 1;
         pty.type_bytes(b"\x1b");
-        pty.wait_for("the dialog is gone", |screen| {
-            !screen.contents().contains("Esc cancel")
-        });
+        pty.wait_for_no_text("Esc cancel");
         assert_eq!(pty.code(), None, "a pasted q is not a key");
         pty.take_raw();
     }
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
     stats
-}
-
-fn count_occurrences(bytes: &[u8], sequence: &[u8]) -> usize {
-    bytes
-        .windows(sequence.len())
-        .filter(|window| *window == sequence)
-        .count()
 }

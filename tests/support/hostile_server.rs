@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
+use serde_json::{Value, json};
 
 /// Hostile text: escape sequences, control characters and invisible characters.
 pub(crate) const ATTACKS: [&str; 30] = [
@@ -186,22 +187,26 @@ fn respond(
             _ => *rng.pick(&[429, 429, 429, 430, 433, 455]),
         };
         let text = rng.pick(&ATTACKS);
-        let body = serde_json::json!({"code": code, "msg": text, "data": null}).to_string();
-        let head = *rng.pick(&[
-            "HTTP/1.1 200 OK",
-            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2",
-        ]);
+        let body = json!({"code": code, "msg": text, "data": null}).to_string();
+        let head = *rng.pick(&["200 OK", "429 Too Many Requests\r\nRetry-After: 2"]);
         return stream.write_all(http_response(head, &body).as_bytes());
     }
     let is_finished = kind < rates.faults + rates.refusals + rates.completions;
     let body = task_record(rng, task, is_finished);
-    stream.write_all(http_response("HTTP/1.1 200 OK", &body).as_bytes())
+    stream.write_all(http_response("200 OK", &body).as_bytes())
 }
 
-/// Sends a random fault.
+/// Sends a random fault; some end the connection.
 fn send_fault(mut stream: &TcpStream, rng: &mut SeededRng) -> std::io::Result<()> {
-    match rng.roll(14) {
-        0 => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"code\": 200,")?,
+    let error_body =
+        |rng: &mut SeededRng, code| json!({"code": code, "msg": rng.pick(&ATTACKS)}).to_string();
+    let (head, body) = match rng.roll(14) {
+        0 => {
+            return break_off(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"code\":",
+            );
+        }
         1 => {
             set_socket_linger(stream, Some(Duration::ZERO)).ok();
             return Err(std::io::ErrorKind::ConnectionReset.into());
@@ -213,78 +218,64 @@ fn send_fault(mut stream: &TcpStream, rng: &mut SeededRng) -> std::io::Result<()
                 stream.write_all(&[*byte])?;
                 never.recv_timeout(Duration::from_millis(200)).ok();
             }
+            return break_off(stream, "");
         }
-        3 => stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\x1b[2J\r\n")?,
-        4 => {
-            let page = "<html><title>\u{1b}]0;x\u{7}Login</title></html>";
-            return stream.write_all(
-                http_response("HTTP/1.1 200 OK\r\nContent-Type: text/html", page).as_bytes(),
-            );
+        3 => return break_off(stream, "SSH-2.0-OpenSSH_9.2\r\n\x1b[2J\r\n"),
+        4 => (
+            "200 OK\r\nContent-Type: text/html",
+            "<html><title>\u{1b}]0;x\u{7}Login</title></html>".to_owned(),
+        ),
+        5 => ("502 Bad Gateway", "<html>502</html>".to_owned()),
+        6 => ("200 OK", String::new()),
+        7 => ("200 OK", "{\"code\": 200, \"data\": [1, \"x\"".to_owned()),
+        8 => ("302 Found\r\nLocation: http://127.0.0.1:9/", String::new()),
+        9 => {
+            let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+            return break_off(stream, chunked);
         }
-        5 => {
-            return stream.write_all(
-                http_response("HTTP/1.1 502 Bad Gateway", "<html>502</html>").as_bytes(),
-            );
-        }
-        6 => return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-        7 => {
-            return stream.write_all(
-                http_response("HTTP/1.1 200 OK", "{\"code\": 200, \"data\": [1, \"x\"").as_bytes(),
-            );
-        }
-        8 => {
-            return stream.write_all(
-                http_response("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/", "").as_bytes(),
-            );
-        }
-        9 => stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")?,
-        10 => {
-            return stream
-                .write_all(http_response("HTTP/1.1 200 OK", &"[".repeat(20_000)).as_bytes());
-        }
-        11 => {
-            let text = "x".repeat(2 * 1024 * 1024);
-            return stream.write_all(http_response("HTTP/1.1 200 OK", &text).as_bytes());
-        }
-        12 => {
-            let body = serde_json::json!({"code": 500, "msg": rng.pick(&ATTACKS)}).to_string();
-            return stream.write_all(http_response("HTTP/1.1 500 Oops", &body).as_bytes());
-        }
-        _ => {
-            let body = serde_json::json!({"code": 404, "msg": rng.pick(&ATTACKS)}).to_string();
-            return stream.write_all(http_response("HTTP/1.1 200 OK", &body).as_bytes());
-        }
-    }
+        10 => ("200 OK", "[".repeat(20_000)),
+        11 => ("200 OK", "x".repeat(2 * 1024 * 1024)),
+        12 => ("500 Oops", error_body(rng, 500)),
+        _ => ("200 OK", error_body(rng, 404)),
+    };
+    stream.write_all(http_response(head, &body).as_bytes())
+}
+
+/// Sends the start of a response and closes the connection.
+fn break_off(mut stream: &TcpStream, start: &str) -> std::io::Result<()> {
+    stream.write_all(start.as_bytes())?;
     stream.shutdown(Shutdown::Both).ok();
     Err(std::io::ErrorKind::ConnectionAborted.into())
 }
 
 fn http_response(head: &str, body: &str) -> String {
-    format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// Returns a valid response full of hostile text.
 fn task_record(rng: &mut SeededRng, task: &str, is_finished: bool) -> String {
     let flag = match (is_finished, rng.roll(40)) {
-        (true, _) => serde_json::json!(rng.roll(4) + 1),
-        (false, 0) => serde_json::json!(7),
-        (false, 1) => serde_json::json!("late\u{1b}[2J"),
-        (false, _) => serde_json::json!(0),
+        (true, _) => json!(rng.roll(4) + 1),
+        (false, 0) => json!(7),
+        (false, 1) => json!("late\u{1b}[2J"),
+        (false, _) => json!(0),
     };
     let attack = *rng.pick(&ATTACKS);
     // Recent, so that it is polled often; the id's length makes the times differ.
     let now = jiff::Timestamp::now().as_millisecond();
     let created = now - now % 3_600_000 + i64::try_from(task.len()).unwrap_or_default();
-    let prompt = serde_json::json!({"prompt": format!("a street {attack}"), "callBackUrl": attack})
-        .to_string();
-    serde_json::json!({
+    let prompt = json!({"prompt": format!("a street {attack}"), "callBackUrl": attack}).to_string();
+    json!({
         "code": 200,
         "msg": attack,
         "data": {
             "taskId": task,
             "paramJson": prompt,
             "createTime": created,
-            "completeTime": if is_finished { serde_json::json!(created + 309_000) } else { serde_json::Value::Null },
+            "completeTime": if is_finished { json!(created + 309_000) } else { Value::Null },
             "response": {"taskId": task, "resultUrls": ["https://ex.example/1.mp4", format!("https://ex.example/{attack}"), attack],
                 "originUrls": [attack]},
             "successFlag": flag,

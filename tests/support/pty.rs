@@ -10,6 +10,7 @@ use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::num::NonZeroU16;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,26 @@ pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest emulated screen; the program may be given a larger size.
 const MAX_SCREEN: (u16, u16) = (1000, 500);
+
+pub(crate) const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
+
+/// Runs a command on the list in `home`, which must succeed; returns its output.
+#[track_caller]
+pub(crate) fn run_kietop(home: &Path, args: &[&str]) -> String {
+    let mut command = Command::new(KIETOP);
+    command.args(args).arg("--store").arg(home.join("list.db"));
+    let output = command.env("HOME", home).output().expect("the program");
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Adds the tasks 0, 1, 2 and so on to the list in `home`.
+#[track_caller]
+pub(crate) fn add_tasks(home: &Path, count: usize) {
+    let ids: Vec<_> = (0..count).map(|n| format!("{n:032x}")).collect();
+    let args = std::iter::once("add").chain(ids.iter().map(String::as_str));
+    run_kietop(home, &args.collect::<Vec<_>>());
+}
 
 /// A program to start in its own terminal.
 #[derive(Debug)]
@@ -48,6 +69,20 @@ impl PtyLaunch {
                 ..PtySize::default()
             },
         }
+    }
+
+    /// Launches the dashboard with its home folder, and the list in it.
+    pub(crate) fn dashboard(home: &Path, api: &str) -> Self {
+        Self::new(KIETOP)
+            .args(["--api-url", api, "--store"])
+            .args([home.join("list.db")])
+            .home(home)
+    }
+
+    /// Sets the home folder, and a UTF-8 locale.
+    pub(crate) fn home(self, home: &Path) -> Self {
+        self.env("HOME", &home.to_string_lossy())
+            .env("LANG", "C.UTF-8")
     }
 
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
@@ -114,6 +149,12 @@ impl PtyLaunch {
             modes_before,
         }
     }
+}
+
+/// Returns how often `text` occurs in the output of a program.
+pub(crate) fn count_occurrences(bytes: &[u8], text: &str) -> usize {
+    let windows = bytes.windows(text.len());
+    windows.filter(|window| *window == text.as_bytes()).count()
 }
 
 /// The final state after the program has exited and all its output was read.
@@ -242,6 +283,13 @@ impl Pty {
         self.wait_for(text, |screen| screen.contents().contains(text));
     }
 
+    #[track_caller]
+    pub(crate) fn wait_for_no_text(&mut self, text: &str) {
+        self.wait_for(&format!("no {text:?}"), |screen| {
+            !screen.contents().contains(text)
+        });
+    }
+
     /// Waits until the condition is true; checks it after each output and every 10 ms.
     #[track_caller]
     pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
@@ -258,13 +306,28 @@ impl Pty {
         }
     }
 
+    #[track_caller]
+    pub(crate) fn wait_until_stopped(&mut self) {
+        self.wait_until("the program is stopped", Self::is_stopped);
+    }
+
+    /// Presses q, and checks the exit code and the terminal's modes.
+    #[track_caller]
+    pub(crate) fn quit(mut self) -> ExitedPty {
+        self.type_bytes(b"q");
+        let exited = self.wait_for_exit();
+        assert_eq!(exited.code, 0);
+        assert_eq!(exited.modes_after, exited.modes_before);
+        exited
+    }
+
     /// Reports whether the process is stopped (state T).
     pub(crate) fn is_stopped(&self) -> bool {
         let pid = self.pid.as_raw_nonzero();
         // The name, in parentheses, may contain any character; the state is the first word after
         // it.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_else(|_| {
-            let ps = std::process::Command::new("ps")
+            let ps = Command::new("ps")
                 .args(["-o", "state=", "-p", &pid.to_string()])
                 .output()
                 .expect("ps, where there is no /proc");

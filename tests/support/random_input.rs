@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::support::hostile_server::{ATTACKS, FaultRates, HostileServer, SeededRng};
 use crate::support::output_check::OutputChecker;
-use crate::support::pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
+use crate::support::pty::{Pty, PtyLaunch, WAIT_TIMEOUT, add_tasks, run_kietop};
 
 /// The API key, which may appear only in request headers.
 const CANARY: &str = "canary-7f3a91c2e4";
@@ -62,8 +61,7 @@ impl fmt::Display for MonkeyStats {
     }
 }
 
-struct MonkeyRun<'a> {
-    program: &'a str,
+struct MonkeyRun {
     home: PathBuf,
     origin: String,
     rng: SeededRng,
@@ -74,7 +72,7 @@ struct MonkeyRun<'a> {
 }
 
 /// Sends random input for the given time.
-pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> MonkeyStats {
+pub(crate) fn run_for(time: Duration, seed: u64) -> MonkeyStats {
     let home = tempfile::tempdir().expect("a folder");
     let rates = FaultRates {
         faults: 120,
@@ -83,7 +81,6 @@ pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> MonkeyStats {
     };
     let mut server = HostileServer::start(rates, seed);
     let mut monkey = MonkeyRun {
-        program,
         home: home.path().to_owned(),
         origin: server.origin(),
         rng: SeededRng(seed),
@@ -91,7 +88,7 @@ pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> MonkeyStats {
         stats: MonkeyStats::default(),
         has_unterminated_input: false,
     };
-    add_tasks(program, home.path(), 40, CANARY);
+    add_tasks(home.path(), 40);
     let started = Instant::now();
     let mut pty = monkey.start();
     while started.elapsed() < time {
@@ -104,45 +101,25 @@ pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> MonkeyStats {
     monkey.quit(pty);
     monkey.stats.bytes = monkey.output_check.bytes;
     monkey.stats.requests = server.count();
-    let listed = Command::new(program)
-        .args(["list", "--json", "--store"])
-        .arg(home.path().join("list.db"))
-        .output()
-        .expect("the list");
-    assert!(listed.status.success(), "{listed:?}");
+    run_kietop(home.path(), &["list", "--json"]);
     monkey.stats
 }
 
-pub(crate) fn add_tasks(program: &str, home: &Path, count: u32, key: &str) {
-    let added = Command::new(program)
-        .arg("add")
-        .args((0..count).map(|n| format!("{n:032x}")))
-        .arg("--store")
-        .arg(home.join("list.db"))
-        .env("KIE_API_KEY", key)
-        .output()
-        .expect("added");
-    assert!(added.status.success(), "{added:?}");
-}
-
 /// Returns a launch with its own home and a PATH without any programs.
-pub(crate) fn launch(program: &str, home: &Path, origin: &str, key: &str) -> PtyLaunch {
-    let mut launch = PtyLaunch::new(program)
-        .args(["--api-url", origin, "--store"])
-        .args([home.join("list.db")])
+pub(crate) fn launch(home: &Path, origin: &str, key: &str) -> PtyLaunch {
+    let mut launch = PtyLaunch::dashboard(home, origin)
         .env("KIE_API_KEY", key)
-        .env("PATH", &home.to_string_lossy())
-        .env("LANG", "C.UTF-8");
-    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+        .env("PATH", &home.to_string_lossy());
+    for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
         launch = launch.env(name, &home.to_string_lossy());
     }
     launch
 }
 
-impl MonkeyRun<'_> {
+impl MonkeyRun {
     fn start(&mut self) -> Pty {
         self.stats.starts += 1;
-        let mut pty = launch(self.program, &self.home, &self.origin, CANARY)
+        let mut pty = launch(&self.home, &self.origin, CANARY)
             .size(100, 30)
             .spawn();
         pty.wait_for_text("kietop");

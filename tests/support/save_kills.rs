@@ -29,7 +29,7 @@ use rustix::process::Signal;
 
 use crate::support::{
     hostile_server::SeededRng,
-    pty::{PtyLaunch, WAIT_TIMEOUT},
+    pty::{KIETOP, PtyLaunch, WAIT_TIMEOUT},
 };
 
 /// Results per task, downloaded at the same time.
@@ -74,14 +74,14 @@ impl fmt::Display for KillStats {
 }
 
 /// Kills `kills` saves; fails at the first error.
-pub(crate) fn run_kills(program: &str, kills: usize, seed: u64) -> KillStats {
+pub(crate) fn run_kills(kills: usize, seed: u64) -> KillStats {
     let host = FakeHost::start();
     let mut rng = SeededRng(seed);
     let mut stats = KillStats::default();
     let mut tasks = 0;
     while stats.kills() < kills {
         tasks += 1;
-        let home = SaveHome::new(program, &host, &format!("{:08x}{tasks:024x}", seed >> 32));
+        let home = SaveHome::new(&host, &format!("{:08x}{tasks:024x}", seed >> 32));
         for _ in 0..=rng.roll(3) {
             let total = home.videos.values().map(Vec::len).sum();
             let kill = KillPoint::random(&mut rng, &host, total);
@@ -147,7 +147,6 @@ impl KillPoint {
 
 /// A home folder with one task and the expected videos.
 struct SaveHome<'a> {
-    program: &'a str,
     host: &'a FakeHost,
     home: tempfile::TempDir,
     id: String,
@@ -156,13 +155,12 @@ struct SaveHome<'a> {
 }
 
 impl<'a> SaveHome<'a> {
-    fn new(program: &'a str, host: &'a FakeHost, id: &str) -> Self {
+    fn new(host: &'a FakeHost, id: &str) -> Self {
         let videos = (1..=RESULTS).map(|number| {
             let name = format!("{}-{number}.mp4", id.split_at(16).0);
             (name, build_video(&format!("/{id}/{number}.mp4")))
         });
         let home = Self {
-            program,
             host,
             home: tempfile::tempdir().expect("a folder"),
             id: id.to_owned(),
@@ -195,7 +193,7 @@ impl<'a> SaveHome<'a> {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(self.program);
+        let mut command = Command::new(KIETOP);
         command
             .env_clear()
             .env("HOME", self.home.path())
@@ -246,7 +244,7 @@ impl<'a> SaveHome<'a> {
     }
 
     fn kill_dashboard(&self, kill: &KillPoint) {
-        let mut pty = PtyLaunch::new(self.program)
+        let mut pty = PtyLaunch::new(KIETOP)
             .args(self.save_args())
             .env("HOME", &self.home.path().to_string_lossy())
             .env("KIE_API_KEY", "kills")

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use crate::support::hostile_server::{FaultRates, HostileServer};
 use crate::support::output_check::OutputChecker;
 use crate::support::process_stats::{ProcessStats, process_stats};
-use crate::support::random_input::{add_tasks, launch};
+use crate::support::pty::add_tasks;
+use crate::support::random_input::launch;
 
-const TASK_COUNT: u32 = 200;
+const TASK_COUNT: usize = 200;
 
 /// The number of samples; the first sixth is the warm-up and is not judged.
 const SAMPLE_COUNT: u32 = 120;
@@ -93,7 +94,7 @@ impl SoakStats {
 }
 
 /// Runs and samples the program for the given time.
-pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> SoakStats {
+pub(crate) fn run_for(time: Duration, seed: u64) -> SoakStats {
     let home = tempfile::tempdir().expect("a folder");
     let rates = FaultRates {
         faults: 40,
@@ -101,8 +102,8 @@ pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> SoakStats {
         refusals: 4,
     };
     let mut server = HostileServer::start(rates, seed);
-    add_tasks(program, home.path(), TASK_COUNT, "soak");
-    let mut pty = launch(program, home.path(), &server.origin(), "soak")
+    add_tasks(home.path(), TASK_COUNT);
+    let mut pty = launch(home.path(), &server.origin(), "soak")
         .size(120, 36)
         .spawn();
     pty.wait_for_text("kietop");
@@ -125,24 +126,16 @@ pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> SoakStats {
         samples.push((started.elapsed(), process_stats(pty.pid()).expect("/proc")));
     }
     let requests = server.count();
-    pty.type_bytes(b"q");
-    assert_eq!(pty.wait_for_exit().code, 0);
+    pty.quit();
 
     let sample = |n: usize| samples.get(n - 1).expect("a sample").1;
     let warm: Vec<_> = samples.iter().skip(samples.len() / 6).copied().collect();
     let files: Option<Vec<_>> = warm.iter().map(|(_, stats)| stats.files).collect();
-    let range = |numbers: Vec<u64>| {
-        let min = numbers.iter().min().copied().unwrap_or_default();
-        (min, numbers.iter().max().copied().unwrap_or_default())
-    };
     let count = samples.len();
     SoakStats {
         time,
         samples: [sample(count / 6), sample(count / 2), sample(count)],
-        files: files.map(|files| {
-            let min = files.iter().min().copied().unwrap_or_default();
-            (min, files.iter().max().copied().unwrap_or_default())
-        }),
+        files: files.map(range),
         threads: range(warm.iter().map(|(_, stats)| stats.threads).collect()),
         rss_slope: memory_slope(&warm),
         per_minute: (
@@ -152,6 +145,12 @@ pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> SoakStats {
         max_within: RATE_WINDOWS.map(|span| server.max_within(span)),
         bytes: checker.bytes,
     }
+}
+
+/// Returns the minimum and maximum.
+fn range<T: Ord + Copy + Default>(numbers: Vec<T>) -> (T, T) {
+    let min = numbers.iter().min().copied().unwrap_or_default();
+    (min, numbers.into_iter().max().unwrap_or_default())
 }
 
 /// Returns the growth of memory in KiB per hour, by least squares.
