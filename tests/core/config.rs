@@ -84,7 +84,7 @@ fn the_default_file_matches_the_defaults() {
         !setting.starts_with('[') && !EXAMPLE_SETTINGS.contains(&name)
     };
     let text = uncomment(is_default);
-    assert!(text.contains("\nyoung = 10\n"), "{text}");
+    assert_contains(&text, "\nyoung = 10\n");
     assert_eq!(parse(&text), Config::default());
 }
 
@@ -368,6 +368,11 @@ fn output_parts(output: &Output) -> (i32, String, String) {
     )
 }
 
+#[track_caller]
+fn assert_contains(text: &str, part: &str) {
+    assert!(text.contains(part), "{part} in {text}");
+}
+
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
 #[test]
@@ -383,18 +388,11 @@ fn config_prints_default_path_and_errors() {
     assert_eq!(home.run(&["config", "check"]).0, 0);
 
     let home = ConfigHome::new(Some("thme = 1\n[pace]\nyoung = 0\n"));
-    assert!(
-        home.run(&["config", "path"])
-            .2
-            .starts_with("The file exists.")
-    );
+    assert_contains(&home.run(&["config", "path"]).2, "The file exists.");
     let (code, out, err) = home.run(&["config", "check"]);
     assert_eq!((code, out.as_str()), (2, ""));
-    assert!(
-        err.contains("config.toml:1:1: unknown key \"thme\""),
-        "{err}"
-    );
-    assert!(err.contains("config.toml:3:9: pace.young must be"), "{err}");
+    assert_contains(&err, "config.toml:1:1: unknown key \"thme\"");
+    assert_contains(&err, "config.toml:3:9: pace.young must be");
 
     let good = ConfigHome::new(Some("ascii = \"on\"\n"));
     let (code, out, _) = good.run(&["config", "check"]);
@@ -408,7 +406,7 @@ fn a_broken_config_stops_commands_early() {
     for args in [vec!["list"], vec!["add", ID], vec!["show", ID]] {
         let (code, out, err) = home.run(&args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
-        assert!(err.contains("unknown key \"thme\""), "{err}");
+        assert_contains(&err, "unknown key \"thme\"");
     }
     assert!(!home.0.path().join(".local").exists());
     assert_eq!(home.run(&["config", "default"]).0, 0);
@@ -419,7 +417,7 @@ fn an_explicit_config_file_must_exist() {
     let home = ConfigHome::new(None);
     let (code, _, err) = home.run(&["--config", "/nowhere/x.toml", "list"]);
     assert_eq!(code, 2);
-    assert!(err.contains("/nowhere/x.toml: cannot be read"), "{err}");
+    assert_contains(&err, "/nowhere/x.toml: cannot be read");
 }
 
 #[test]
@@ -484,10 +482,7 @@ fn relative_base_folders_are_refused_early() {
     fs::write(home.0.path().join(".config/user-dirs.dirs"), user_dirs).unwrap();
     let (code, _, err) = home.run(&["save", ID]);
     assert_eq!(code, 2);
-    assert!(
-        err.contains("user-dirs.dirs is not an absolute path: \"Videos\""),
-        "{err}"
-    );
+    assert_contains(&err, "user-dirs.dirs is not an absolute path: \"Videos\"");
 }
 
 #[test]
@@ -496,10 +491,8 @@ fn a_program_path_may_contain_spaces() {
     let program = folder.path().join("a browser");
     fs::write(&program, "").unwrap();
     let config = |path: &Path| {
-        parse_for(
-            &format!("browser = '{}'", path.display()),
-            &Overrides::default(),
-        )
+        let text = format!("browser = '{}'", path.display());
+        parse_for(&text, &Overrides::default())
     };
 
     assert_eq!(
@@ -507,7 +500,7 @@ fn a_program_path_may_contain_spaces() {
         [program.to_str().unwrap()]
     );
     let error = config(&folder.path().join("no browser")).unwrap_err();
-    assert!(error.contains("browser must be a list of words"), "{error}");
+    assert_contains(&error, "browser must be a list of words");
 }
 
 #[test]
@@ -610,7 +603,7 @@ fn paths_expand_home_and_variables() {
         "1:15: save_folder: the variable NOPE is not set",
         "2:15: key_command: ~ works for your own home only",
     ] {
-        assert!(err.contains(expected), "{err}");
+        assert_contains(&err, expected);
     }
 }
 
@@ -624,12 +617,9 @@ fn each_profile_has_its_own_list() {
         err.contains("No list at") && err.contains("studio.db"),
         "{err}"
     );
-    let added = home
-        .command(&["add", ID])
-        .env("KIETOP_PROFILE", "studio")
-        .output()
-        .unwrap();
-    assert_eq!(output_parts(&added).1, format!("{ID} added\n"));
+    let mut command = home.command(&["add", ID]);
+    let added = command.env("KIETOP_PROFILE", "studio").output();
+    assert_eq!(output_parts(&added.unwrap()).1, format!("{ID} added\n"));
     assert!(home.0.path().join(".local/share/kietop/studio.db").exists());
     assert_eq!(home.run(&["--profile", "x", "list"]).0, 2);
 }
@@ -687,9 +677,9 @@ fn a_failing_key_command_is_reported_without_output() {
     home.run(&["add", ID]);
     let (code, out, err) = home.run(&["list", "--refresh"]);
     assert_eq!(code, 4);
-    assert!(
-        err.contains("The API key cannot be read: key_command failed (exit status: 7)"),
-        "{err}"
+    assert_contains(
+        &err,
+        "The API key cannot be read: key_command failed (exit status: 7)",
     );
     assert!(!format!("{out}{err}").contains("canary"), "{out}{err}");
 }
