@@ -11,7 +11,7 @@ use kietop::{
     },
     domain::{
         download::{DownloadId, DownloadRequest, TransferProgress},
-        list_change::{ExternalChange, JournalEvent, JournalLine, ListChange, StoreError},
+        list_change::{JournalEvent, JournalLine, ListChange, StoreError},
         preview::PreviewError,
         raw_response::RawResponse,
         response_notes::ResponseNotes,
@@ -25,7 +25,7 @@ use kietop::{
 };
 
 use super::steps::{TestStep, answer_for, denial_for, download_error_for, hostile_text, notes_for};
-use crate::support::{self, fake_list::FakeList, id, own_backoff, task};
+use crate::support::{self, fake_list::FakeList, own_backoff, task};
 
 #[derive(Default)]
 pub(crate) struct FakeServices {
@@ -75,11 +75,7 @@ impl FakeServices {
                 | Effect::Copy(_)
                 | Effect::Notify(_)
                 | Effect::Suspend) => self.open_effects.push(effect),
-                Effect::StopDownload(_)
-                | Effect::StopPreview(_)
-                | Effect::Terminal(_)
-                | Effect::Redraw
-                | Effect::Quit => {}
+                _ => {}
             }
         }
     }
@@ -92,14 +88,7 @@ impl FakeServices {
         now: Now,
     ) -> Option<Msg> {
         Some(match step {
-            TestStep::Key(chord) => Msg::Key {
-                chord,
-                is_repeat: false,
-            },
-            TestStep::HeldKey(chord) => Msg::Key {
-                chord,
-                is_repeat: true,
-            },
+            TestStep::Key(chord, is_repeat) => Msg::Key { chord, is_repeat },
             TestStep::Paste(text) => Msg::Pasted(text),
             TestStep::Resize(width, height) => Msg::Resized {
                 width,
@@ -131,12 +120,15 @@ impl FakeServices {
                 self.finish_write((kind % 4 == 3).then_some(StoreError::Full))?
             }
             TestStep::AnswerEffect(kind) => self.answer_effect(kind)?,
-            TestStep::ExternalChange(n, true) => {
-                self.change_elsewhere(ExternalChange::Removed(id(&format!("t{n}"))))
-            }
-            TestStep::ExternalChange(n, false) => {
-                let task = task(&format!("t{n}")).running().created("14:30").build();
-                self.change_elsewhere(ExternalChange::Changed(Box::new(task)))
+            TestStep::ExternalChange(n, is_removed) => {
+                let name = format!("t{n}");
+                let msg = if is_removed {
+                    support::removed_elsewhere(&name)
+                } else {
+                    support::changed_elsewhere(task(&name).running().created("14:30").build())
+                };
+                self.list.follow(&msg);
+                msg
             }
             TestStep::Mouse(action, position) => {
                 let size = (state.size().width, state.size().height);
@@ -147,12 +139,6 @@ impl FakeServices {
             TestStep::Panic(message) => Msg::ComponentPanicked(message),
             TestStep::RemoveAndUndo => return None,
         })
-    }
-
-    fn change_elsewhere(&mut self, change: ExternalChange) -> Msg {
-        let msg = support::external_changes(vec![change]);
-        self.list.follow(&msg);
-        msg
     }
 
     /// Ends one of the open polls.
@@ -252,12 +238,10 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
         },
         Effect::RenderPreview(request) => Msg::PreviewReady {
             id: request.id,
-            result: if is_success {
-                Ok(())
-            } else if kind % 4 == 1 {
-                Err(PreviewError::Stopped)
-            } else {
-                Err(PreviewError::Unreadable)
+            result: match kind % 4 {
+                1 => Err(PreviewError::Stopped),
+                3 => Err(PreviewError::Unreadable),
+                _ => Ok(()),
             },
         },
         Effect::Download { id, request } => {
@@ -283,20 +267,11 @@ fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
         Effect::Copy(payload) => Msg::Copied {
             name: payload.name,
             text: "x".repeat(usize::from(kind) * 400),
-            result: if is_success {
-                Ok(format!("program {text}"))
-            } else {
-                Err(format!("because of {text}"))
-            },
+            result: result().map(|()| format!("program {text}")),
         },
         Effect::Notify(_) => Msg::Notified(result()),
         Effect::Suspend => Msg::Resumed,
-        Effect::Poll { .. }
-        | Effect::StopDownload(_)
-        | Effect::StopPreview(_)
-        | Effect::Terminal(_)
-        | Effect::Redraw
-        | Effect::Quit => return None,
+        _ => return None,
     })
 }
 

@@ -27,8 +27,8 @@ use crate::support::line;
 /// One event; numbers choose among what is possible at that time.
 #[derive(Debug, Clone)]
 pub(crate) enum TestStep {
-    Key(KeyChord),
-    HeldKey(KeyChord),
+    /// A key, held down if true.
+    Key(KeyChord, bool),
     Paste(String),
     Resize(u16, u16),
     Wait(u64),
@@ -88,12 +88,12 @@ pub(crate) fn step_strategy() -> impl Strategy<Value = TestStep> {
         Key::F(1),
     ]);
     prop_oneof![
-        12 => letters.clone().prop_map(|c| TestStep::Key(KeyChord::char(c))),
-        1 => letters.prop_map(|c| TestStep::HeldKey(KeyChord::char(c))),
-        5 => keys.prop_map(|key| TestStep::Key(KeyChord::plain(key))),
-        1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w', 'p', 'n']).prop_map(|c| TestStep::Key(KeyChord::ctrl(c))),
+        12 => letters.clone().prop_map(|c| TestStep::Key(KeyChord::char(c), false)),
+        1 => letters.prop_map(|c| TestStep::Key(KeyChord::char(c), true)),
+        5 => keys.prop_map(|key| TestStep::Key(KeyChord::plain(key), false)),
+        1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w', 'p', 'n']).prop_map(|c| TestStep::Key(KeyChord::ctrl(c), false)),
         // Two random keys seldom form a sequence, so these keys come more often.
-        2 => prop::sample::select(vec!['y', 'p', 'u', 'j']).prop_map(|c| TestStep::Key(KeyChord::char(c))),
+        2 => prop::sample::select(vec!['y', 'p', 'u', 'j']).prop_map(|c| TestStep::Key(KeyChord::char(c), false)),
         1 => prop::collection::vec(any::<char>(), 0..40).prop_map(|text| TestStep::Paste(text.into_iter().collect())),
         1 => prop::sample::select(vec![
             "774d9a7dd608a0e49293903095e45a4c",
