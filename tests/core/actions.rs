@@ -1,7 +1,7 @@
 //! Scenario tests of user actions: copying, labels, raw records, opening without a browser, the
 //! palette, the mouse and notifications.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kietop::{
     app::{
@@ -15,7 +15,7 @@ use kietop::{
     domain::{
         list_change::{ChangeKind, ListChange, StoreError},
         poll_request::{Denied, DenyReason},
-        poll_result::{Observation, PollError},
+        poll_result::{Observation, PollError, PollResult},
         raw_response::RawResponse,
         saved_session::SavedSession,
         status::Tab,
@@ -26,7 +26,7 @@ use kietop::{
 };
 
 use crate::support::story::{Story, failed_generation, finished, running};
-use crate::support::{self, at, id, program, task, type_text};
+use crate::support::{self, at, id, program, task};
 
 const URL: &str = "https://tempfile.example/r/new.mp4";
 
@@ -88,13 +88,7 @@ fn json_and_commands_are_copied_by_the_exporter() {
     let CopyContent::TasksAsJson(tasks) = &copy_payload(&effects).content else {
         panic!("{effects:?}");
     };
-    assert_eq!(
-        tasks
-            .iter()
-            .map(|task| task.id().as_str())
-            .collect::<Vec<_>>(),
-        ["made"]
-    );
+    assert!(matches!(&tasks[..], [task] if task.id().as_str() == "made"));
     let effects = story.press(&["y", "c"]);
     assert!(
         matches!(&copy_payload(&effects).content, CopyContent::TasksAsCurl(tasks) if tasks.len() == 1)
@@ -155,10 +149,8 @@ fn the_copy_message_names_the_channel() {
     assert_eq!(story.message(), "Copied the id with wl-copy.");
 
     let effects = story.send(copy_result("made", Err("no clipboard program found")));
-    assert_eq!(
-        effects,
-        [Effect::Terminal(TerminalRequest::Copy("made".into()))]
-    );
+    let request = TerminalRequest::Copy("made".into());
+    assert_eq!(effects, [Effect::Terminal(request)]);
     assert_eq!(
         story.message(),
         "Sent the id to the terminal clipboard (OSC 52); not every terminal supports it."
@@ -237,7 +229,7 @@ fn fast_label_undos_each_apply_once() {
 
     story.is_disk_slow = true;
     story.press(&["u", "u"]);
-    while story.flush_one() {}
+    story.flush_writes();
 
     assert_eq!(story.task("made").title(), "harbour");
     assert_eq!(story.message(), "Label restored to \"harbour\".");
@@ -252,15 +244,15 @@ fn a_label_can_be_undone_before_it_is_written() {
     story.press(&[
         "e", "Ctrl-U", "x", "Enter", "e", "Ctrl-U", "y", "Enter", "u",
     ]);
-    while story.flush_one() {}
+    story.flush_writes();
     assert_eq!(story.task("made").title(), "x");
     assert_eq!(story.message(), "Label restored to \"x\".");
 
     story.press(&["e", "y", "Enter", "u", "u"]);
-    while story.flush_one() {}
+    story.flush_writes();
     assert_eq!(story.task("made").title(), "harbour2");
     story.press(&["u"]);
-    while story.flush_one() {}
+    story.flush_writes();
     assert_eq!(story.task("made").title(), "harbour");
     story.press_for(&["u"], "Nothing to undo.");
 }
@@ -274,13 +266,13 @@ fn a_failed_label_is_not_undone() {
     story.disk_result = Err(StoreError::Full);
     story.flush_one();
     story.disk_result = Ok(());
-    while story.flush_one() {}
+    story.flush_writes();
 
     story.assert_message_starts("Nothing was changed: ");
     assert!(story.state.overlay().is_none());
     assert_eq!(story.task("made").title(), "harbour2");
     story.press(&["u"]);
-    while story.flush_one() {}
+    story.flush_writes();
     assert_eq!(story.task("made").title(), "harbour");
 }
 
@@ -303,7 +295,7 @@ fn a_failed_label_undo_can_be_retried() {
 fn labels_of_externally_removed_tasks_are_dropped() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["e", "2", "Enter"]);
-    story.send(support::removed_elsewhere("made"));
+    story.remove_elsewhere("made");
     story.press_for(
         &["u"],
         "Label not restored: the task is no longer on the list.",
@@ -329,28 +321,23 @@ fn a_label_that_failed_to_save_is_offered_again() {
 fn the_raw_record_reloads_after_an_answer() {
     let mut story = Story::with_tasks([task("a").running().created("14:30").due_in("1s")]);
     let count_reads = |effects: &[Effect]| {
-        effects
-            .iter()
-            .filter(|effect| matches!(effect, Effect::Store(StoreRequest::ReadRawResponse(_))))
-            .count()
+        let is_read =
+            |effect: &&Effect| matches!(effect, Effect::Store(StoreRequest::ReadRawResponse(_)));
+        effects.iter().filter(is_read).count()
     };
 
-    assert_eq!(
-        count_reads(&story.press(&["Enter"])),
-        0,
-        "not on the info page"
-    );
+    // Not on the info page.
+    assert_eq!(count_reads(&story.press(&["Enter"])), 0);
     assert_eq!(count_reads(&story.press(&["i"])), 1);
     assert_eq!(detail_page(&story), Some(DetailPage::Json));
     assert_eq!(count_reads(&story.press(&["j", "k"])), 0);
     story.advance(Duration::from_secs(2));
     let before = story.effects.len();
     story.answer("a", finished(&[URL]));
-    let after: Vec<_> = story.effects[before..]
+    let after = story.effects[before..]
         .iter()
-        .map(|(_, effect)| effect.clone())
-        .collect();
-    assert_eq!(count_reads(&after), 1);
+        .map(|(_, effect)| effect.clone());
+    assert_eq!(count_reads(&after.collect::<Vec<_>>()), 1);
     story.press(&["i"]);
     assert_eq!(detail_page(&story), Some(DetailPage::Info));
 }
@@ -447,9 +434,9 @@ fn next_task_works_inside_the_detail() {
         task("b").running().created("13:00"),
         task("c").ready("5m").created("12:00"),
     ]);
-    let selected_id = |story: &Story| story.state.selected().map(|watched| watched.id().clone());
+
     story.press(&["Enter", "l", "J"]);
-    assert_eq!(selected_id(&story), Some(id("b")));
+    assert_eq!(story.selected(), "b");
     assert_eq!(
         story.state.screen(),
         MainScreen::Detail {
@@ -458,23 +445,19 @@ fn next_task_works_inside_the_detail() {
         }
     );
     story.press(&["J", "J"]);
-    assert_eq!(selected_id(&story), Some(id("c")));
+    assert_eq!(story.selected(), "c");
     assert_eq!(story.message(), "This is the last task shown.");
     story.press(&["K", "K", "K"]);
-    assert_eq!(selected_id(&story), Some(id("a")));
+    assert_eq!(story.selected(), "a");
     assert_eq!(story.message(), "This is the first task shown.");
 
     // The Active tab shows the running task only.
     story.press(&["Esc", "2", "Enter"]);
-    assert_eq!(selected_id(&story), Some(id("b")));
+    assert_eq!(story.selected(), "b");
     let effects = story.press(&["r"]);
-    assert!(
-        effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Poll { .. }))
-    );
+    assert!(matches!(effects[..], [Effect::Poll { .. }]));
     story.press(&["J"]);
-    assert_eq!(selected_id(&story), Some(id("b")));
+    assert_eq!(story.selected(), "b");
     assert_eq!(story.message(), "This is the last task shown.");
 }
 
@@ -486,7 +469,7 @@ fn filter_history_is_recalled() {
     };
     let apply_filter = |story: &mut Story, text: &str| {
         story.press(&["/", "Ctrl-U"]);
-        type_text(&mut story.state, text);
+        story.type_text(text);
         story.press(&["Enter"]);
     };
     let mut story = Story::with_tasks([finished_task()]);
@@ -530,13 +513,28 @@ fn the_palette_prefers_prefix_matches() {
         ("undo", Action::Undo),
     ] {
         story.press(&[":"]);
-        type_text(&mut story.state, text);
+        story.type_text(text);
         let Some(Overlay::Menu(palette)) = story.state.overlay() else {
             panic!("the palette is not open");
         };
         let chosen = palette.chosen().map(|item| item.choice.clone());
         assert_eq!(chosen, Some(MenuChoice::Run(expected)), "{text}");
         story.press(&["Esc"]);
+    }
+}
+
+fn past_messages(story: &Story) -> Vec<&str> {
+    let messages = story.state.past_messages();
+    messages.map(|message| message.text.as_str()).collect()
+}
+
+/// Returns the answer for a task that finished on the server before the start.
+fn finished_earlier() -> Observation {
+    let server_task = task("late").ready("20m").created("14:05").build().task;
+    Observation {
+        state: server_task.state().clone(),
+        details: server_task.details().clone(),
+        raw: "{}".into(),
     }
 }
 
@@ -555,12 +553,10 @@ fn a_message_stays_and_news_queue_behind_it() {
     assert_eq!(story.message(), "2 tasks finished: 1 ready, 1 failed.");
     story.press(&["m"]);
     assert_eq!(story.state.context(), KeyContext::Help);
-    let past: Vec<_> = story
-        .state
-        .past_messages()
-        .map(|message| message.text.as_str())
-        .collect();
-    assert_eq!(past, ["2 tasks finished: 1 ready, 1 failed.", &paused]);
+    assert_eq!(
+        past_messages(&story),
+        ["2 tasks finished: 1 ready, 1 failed.", &paused]
+    );
 }
 
 #[test]
@@ -582,32 +578,16 @@ fn news_cut_short_is_shown_again() {
 
 #[test]
 fn tasks_finished_before_the_start_are_not_news() {
-    let finished_earlier = |name: &str| {
-        let server_task = task(name).ready("20m").created("14:05").build().task;
-        Ok(Observation {
-            state: server_task.state().clone(),
-            details: server_task.details().clone(),
-            raw: "{}".into(),
-        })
-    };
     let mut story = story_with_all_notifications();
     for name in ["a", "b", "c"] {
-        answer_task(&mut story, name, finished_earlier(name));
+        answer_task(&mut story, name, Ok(finished_earlier()));
     }
 
     assert_eq!(story.message(), "3 tasks were already finished: 3 ready.");
+    // No bell, no notification.
+    assert_eq!(take_notifications(&mut story), []);
     assert_eq!(
-        take_notifications(&mut story),
-        [],
-        "no bell, no notification"
-    );
-    let past: Vec<_> = story
-        .state
-        .past_messages()
-        .map(|message| message.text.as_str())
-        .collect();
-    assert_eq!(
-        past,
+        past_messages(&story),
         ["3 tasks were already finished: 3 ready.", "\"a\" is ready."],
         "a growing summary is one message"
     );
@@ -663,7 +643,7 @@ fn unsent_checks_are_not_counted() {
         reason: DenyReason::AccountBackoff(PollError::NoKey),
         wait: Duration::from_mins(5),
     });
-    story.send(support::list_loaded(vec![due_task().build()]));
+    story.load([due_task()]);
     assert_eq!(polls_per_minute(&story), 0);
     assert_eq!(story.state.poll_queue().rejected_at(&id("a")), None);
 
@@ -682,13 +662,13 @@ fn the_palette_runs_an_action_by_name() {
 
     story.press(&[":"]);
     assert_eq!(story.state.context(), KeyContext::Palette);
-    type_text(&mut story.state, "paus");
+    story.type_text("paus");
     assert_eq!(story.press(&["Enter"]), []);
     assert!(story.state.poll_queue().is_paused);
     assert!(story.state.overlay().is_none());
 
     story.press(&[":"]);
-    type_text(&mut story.state, "copy result");
+    story.type_text("copy result");
     let effects = story.press(&["Enter"]);
     assert_eq!(copied_text(&effects).0, "the result link");
 
@@ -780,12 +760,9 @@ fn a_dialog_takes_clicks_and_closes_on_outside_ones() {
 
 #[test]
 fn the_wheel_scrolls_and_moves_selection_at_the_edge() {
-    let names: Vec<_> = (0..100).map(|n| format!("t{n:02}")).collect();
-    let mut story = Story::with_tasks(
-        names
-            .iter()
-            .map(|name| task(name).ready("5m").created("14:00")),
-    );
+    let names = (0..100).map(|n| format!("t{n:02}"));
+    let mut story = Story::with_tasks(names.map(|name| task(&name).ready("5m").created("14:00")));
+
     support::resize(&mut story.state, (80, 24));
     let page = usize::from(story.state.size().page);
     story.press(&["g"]);
@@ -806,11 +783,8 @@ fn the_wheel_scrolls_and_moves_selection_at_the_edge() {
     }
     assert_eq!(story.state.top(), 100 - page);
     mouse(&mut story, MouseAction::WheelUp, HitTarget::Nothing);
-    assert_eq!(
-        story.state.top(),
-        100 - page,
-        "the wheel scrolls only over the list"
-    );
+    // The wheel scrolls only over the list.
+    assert_eq!(story.state.top(), 100 - page);
     for _ in 0..100 {
         mouse(&mut story, MouseAction::WheelUp, HitTarget::List);
     }
@@ -826,19 +800,12 @@ fn story_with_all_notifications() -> Story {
         settings.notifications.channels = NotifyChannel::ALL.to_vec();
         settings.notifications.command = vec!["notify-me".into()];
     }));
-    let tasks = ["a", "b", "c"].map(|name| {
-        task(name)
-            .label(name)
-            .running()
-            .created("14:30")
-            .in_flight()
-            .build()
-    });
-    story.send(support::list_loaded(tasks.into()));
+    let labelled = |name| task(name).label(name).running().created("14:30");
+    story.load(["a", "b", "c"].map(|name| labelled(name).in_flight()));
     story
 }
 
-fn answer_task(story: &mut Story, name: &str, answer: kietop::domain::poll_result::PollResult) {
+fn answer_task(story: &mut Story, name: &str, answer: PollResult) {
     support::answer(&mut story.state, name, answer);
 }
 
@@ -879,17 +846,15 @@ fn finished_tasks_are_batched_into_one_notification() {
     assert_eq!(body, "\"a\" is ready. \"b\" failed.");
     assert_eq!(desktop.as_ref(), Some(&(title.clone(), body.clone())));
     assert_eq!(command, &["notify-me"]);
-    for expected in [
+    for (name, value) in [
         ("KIETOP_COUNT", "2"),
         ("KIETOP_TASK", "a\nb"),
         ("KIETOP_STATE", "succeeded\nfailed"),
         ("KIETOP_TITLE", "a\nb"),
         ("KIETOP_URL", "https://tempfile.example/r/new.mp4\n"),
     ] {
-        assert!(
-            variables.contains(&(expected.0, expected.1.to_owned())),
-            "{expected:?} in {variables:?}"
-        );
+        let is_set = variables.contains(&(name, value.to_owned()));
+        assert!(is_set, "{name} in {variables:?}");
     }
 }
 
@@ -919,14 +884,8 @@ fn notify_command_gets_the_batch_details() {
             .map(|(name, value)| name.len() + value.len() + 2)
             .sum();
         assert!(len < 64 * 1024, "{len} bytes for {count}");
-        let value = |name| {
-            variables
-                .iter()
-                .find(|(known, _)| *known == name)
-                .unwrap()
-                .1
-                .as_str()
-        };
+        let values: BTreeMap<_, _> = variables.iter().cloned().collect();
+        let value = |name| values[name].as_str();
         let listed: usize = value("KIETOP_COUNT").parse().unwrap();
         for name in [
             "KIETOP_TASK",
@@ -1032,13 +991,7 @@ fn start_reports_tasks_finished_since_the_last_run() {
         assert_eq!(story.message(), "Since you left (40m): +1 ready.");
         // Finished on the server before the return, but reported after it: it counts as part of
         // the absence.
-        let finished_task = task("late").ready("20m").created("14:05").build().task;
-        let observation = Observation {
-            state: finished_task.state().clone(),
-            details: finished_task.details().clone(),
-            raw: "{}".into(),
-        };
-        answer_task(&mut story, "late", Ok(observation));
+        answer_task(&mut story, "late", Ok(finished_earlier()));
         assert_eq!(story.message(), "Since you left (40m): +2 ready.");
     }
     let mut story = Story::from_program(program());

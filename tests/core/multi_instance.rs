@@ -16,21 +16,22 @@ use kietop::{
         account_hash::AccountHash,
         limiter::{OwnerProcess, Permit, RequestLimiter, RequestOutcome},
         list_change::{ChangeResult, ExternalChange},
-        poll_result::{Observation, PollError, PollResult},
+        poll_result::{PollError, PollResult},
         response_notes::ResponseNotes,
         schedule::{LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND, MAX_WAIT, PollAttempt},
         store_request::StoreRequest,
-        task::{TaskDetails, TaskId, TaskState},
+        task::{TaskId, TaskState},
         time::Mono,
-        watched_task::WatchedTask,
     },
 };
 
-use crate::support::{self, chord, fake_list::FakeList, later, line, program, task};
-
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
+use crate::support::{
+    self, chord,
+    fake_list::{FakeList, as_stored},
+    later, line, program,
+    story::{HOUR, MINUTE, SECOND, observed, running},
+    task,
+};
 
 /// Answers a request made at that time; `None` leaves it unanswered.
 type Server = fn(&TaskId, Duration) -> Option<PollResult>;
@@ -73,14 +74,7 @@ impl InstanceFleet {
         let list: Vec<_> = (0..tasks)
             .map(|n| {
                 let watched = task(&format!("t{n:03}")).running().created("14:31").build();
-                let WatchedTask {
-                    task,
-                    label,
-                    added,
-                    poll_history,
-                    ..
-                } = watched;
-                WatchedTask::from_stored(task, label, added, poll_history)
+                as_stored(&watched)
             })
             .collect();
         let mut fleet = Self {
@@ -170,28 +164,10 @@ impl InstanceFleet {
                 self.schedule(Duration::from_millis(5), by, FleetEvent::Message(msg));
             }
             Effect::Store(StoreRequest::ReadJournal(task)) => {
-                let lines = Ok(Vec::new());
-                self.schedule(
-                    SECOND,
-                    by,
-                    FleetEvent::Message(support::journal_read(task, lines)),
-                );
+                let msg = support::journal_read(task, Ok(Vec::new()));
+                self.schedule(SECOND, by, FleetEvent::Message(msg));
             }
-            Effect::Store(_)
-            | Effect::Download { .. }
-            | Effect::StopDownload(_)
-            | Effect::StopPreview(_)
-            | Effect::CheckFiles(_)
-            | Effect::CheckLocks(_)
-            | Effect::Open { .. }
-            | Effect::ShowComparison(_)
-            | Effect::RenderPreview(_)
-            | Effect::Copy(_)
-            | Effect::Terminal(_)
-            | Effect::Notify(_)
-            | Effect::Redraw
-            | Effect::Suspend
-            | Effect::Quit => {}
+            _ => {}
         }
     }
 
@@ -315,11 +291,21 @@ impl InstanceFleet {
 
     /// Returns the times of the requests since `from`.
     fn request_times(&self, from: Duration) -> Vec<Duration> {
-        self.requests
-            .iter()
+        self.requests_since(from)
             .map(|request| request.at)
-            .filter(|at| *at >= from)
             .collect()
+    }
+
+    fn requests_since(&self, from: Duration) -> impl Iterator<Item = &SentRequest> {
+        let requests = self.requests.iter();
+        requests.filter(move |request| request.at >= from)
+    }
+
+    fn requests_by(&self, instance: usize) -> usize {
+        let requests = self.requests.iter();
+        requests
+            .filter(|request| request.instance == instance)
+            .count()
     }
 
     /// Fails if more than five requests start within any second.
@@ -335,18 +321,8 @@ impl InstanceFleet {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the return type of a Server")]
-fn observed(state: TaskState) -> Option<PollResult> {
-    Some(Ok(Observation {
-        state,
-        details: TaskDetails::default(),
-        raw: "{}".into(),
-    }))
-}
-
 fn always_running(_: &TaskId, _: Duration) -> Option<PollResult> {
-    observed(TaskState::Running {
-        is_finishing: false,
-    })
+    Some(running())
 }
 
 fn rate_limited() -> PollResult {
@@ -375,7 +351,7 @@ fn instances_together_poll_like_one() {
         ),
         (
             "unknown status",
-            |_, _| observed(TaskState::Unrecognised),
+            |_, _| Some(observed(TaskState::Unrecognised)),
             &[3],
         ),
     ];
@@ -389,11 +365,7 @@ fn instances_together_poll_like_one() {
             fleet.assert_rate_limit();
             let (all, one) = (fleet.requests.len(), alone.requests.len());
             assert!(
-                all * 10 <= one * 11,
-                "{name}: {count} instances send {all} requests, one {one}"
-            );
-            assert!(
-                all * 10 >= one * 8,
+                (one * 8..=one * 11).contains(&(all * 10)),
                 "{name}: {count} instances send {all} requests, one {one}"
             );
             let checks: u32 = fleet
@@ -413,15 +385,8 @@ fn instances_together_poll_like_one() {
 fn other_instances_take_over_from_a_dead_one() {
     let mut fleet = InstanceFleet::with_instances(3, 8, always_running);
     fleet.advance(MINUTE + SECOND / 10);
-    let busiest = (0..3)
-        .max_by_key(|n| {
-            fleet
-                .requests
-                .iter()
-                .filter(|request| request.instance == *n)
-                .count()
-        })
-        .expect("three");
+    let busiest = (0..3).max_by_key(|n| fleet.requests_by(*n));
+    let busiest = busiest.expect("three");
 
     // It never releases its permits.
     fleet.dead.insert(busiest);
@@ -431,10 +396,9 @@ fn other_instances_take_over_from_a_dead_one() {
     fleet.assert_rate_limit();
     for n in 0..8 {
         let name = format!("t{n:03}");
-        let times: Vec<_> = fleet
-            .requests
-            .iter()
-            .filter(|request| request.at > killed_at && request.task.as_str() == name)
+        let requests = fleet.requests_since(killed_at + Duration::from_nanos(1));
+        let times: Vec<_> = requests
+            .filter(|request| request.task.as_str() == name)
             .map(|request| request.at)
             .collect();
         let first = times.first().map(|at| at.saturating_sub(killed_at));
@@ -582,11 +546,7 @@ fn checks_after_a_suspend_are_shared_and_spread() {
         fleet.advance(10 * SECOND);
 
         fleet.assert_rate_limit();
-        let since: Vec<_> = fleet
-            .requests
-            .iter()
-            .filter(|request| request.at >= resumed_at)
-            .collect();
+        let since: Vec<_> = fleet.requests_since(resumed_at).collect();
         let first = since
             .first()
             .map(|request| request.at.saturating_sub(resumed_at));
@@ -607,12 +567,8 @@ fn checks_after_a_suspend_are_shared_and_spread() {
                 "{instances} on {tasks}: {early} in five seconds"
             );
             fleet.advance(10 * SECOND);
-            let tasks_checked: HashSet<_> = fleet
-                .requests
-                .iter()
-                .filter(|request| request.at >= resumed_at)
-                .map(|request| &request.task)
-                .collect();
+            let since = fleet.requests_since(resumed_at);
+            let tasks_checked: HashSet<_> = since.map(|request| &request.task).collect();
             // Up to four responses were in flight during the suspend.
             assert!(
                 tasks_checked.len() + MAX_IN_FLIGHT >= tasks,
@@ -636,18 +592,9 @@ fn a_refused_key_does_not_stop_instances_with_another() {
 
     fleet.advance(HOUR / 2);
 
-    let by = |n| {
-        fleet
-            .requests
-            .iter()
-            .filter(move |request| request.instance == n)
-    };
-    assert!(
-        by(0).count() > 100,
-        "the accepted key continues: {}",
-        by(0).count()
-    );
-    let refused = by(1).count();
+    let (accepted, refused) = (fleet.requests_by(0), fleet.requests_by(1));
+    assert!(accepted > 100, "the accepted key continues: {accepted}");
+
     assert!(refused <= 4 + 8, "one retry every five minutes: {refused}");
     assert!(fleet.instances[0].poll_queue().backoff().is_none());
     assert!(fleet.instances[1].poll_queue().backoff().is_some());

@@ -16,20 +16,16 @@ use kietop::{
         poll_result::PollError,
         response_notes::{Anomaly, ResponseNotes},
         schedule::{MAX_IN_FLIGHT, MAX_PER_SECOND, PollState, StopReason},
-        store_request::StoreRequest,
         task::TaskState,
         time::Now,
     },
 };
 
 use crate::support::story::{
-    Story, failed_generation, finished, observed, rate_limited, running, server_error,
+    HOUR, MINUTE, SECOND, Story, due_task, due_tasks, failed_generation, finished, observed,
+    rate_limited, running, server_error,
 };
 use crate::support::{self, id, line, program, task};
-
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
 
 /// The scope of an error, with its backoff in seconds.
 #[derive(Debug)]
@@ -125,14 +121,6 @@ fn all_faults() -> Vec<(&'static str, PollError, ErrorScope)> {
     ]
 }
 
-fn due_task(name: &str) -> support::TaskBuilder {
-    task(name).running().created("14:00").due_in("0s")
-}
-
-fn due_tasks(count: usize) -> impl Iterator<Item = support::TaskBuilder> {
-    (0..count).map(|n| due_task(&format!("t{n:03}")))
-}
-
 #[test]
 fn every_error_keeps_its_scope_and_known_data() {
     for (fault, error, scope) in all_faults() {
@@ -148,7 +136,7 @@ fn every_error_keeps_its_scope_and_known_data() {
             row.poll_history.last_ok, before.poll_history.last_ok,
             "{fault}"
         );
-        let backoff = story.state.poll_queue().backoff();
+        let backoff = story.backoff();
         let (failures, wait) = match (&scope, row.poll_state) {
             (ErrorScope::Row(_), PollState::DueAt(at)) => (1, Some(at.since(now))),
             (ErrorScope::RowStops, PollState::Stopped(StopReason::Rejected)) => (1, None),
@@ -436,18 +424,8 @@ fn five_failing_tasks_become_one_backoff() {
         });
 
     story.advance(SECOND / 2);
-    let backoff = story
-        .state
-        .poll_queue()
-        .backoff()
-        .cloned()
-        .expect("a backoff");
-    let failed = story
-        .state
-        .list()
-        .iter()
-        .filter(|row| row.poll_history.failures > 0)
-        .count();
+    let backoff = story.backoff().cloned().expect("a backoff");
+    let failed = story.count_failed_tasks();
     assert!((5..5 + MAX_IN_FLIGHT).contains(&failed), "{failed}");
     let before = story.poll_count();
     story.advance(
@@ -461,14 +439,8 @@ fn five_failing_tasks_become_one_backoff() {
     assert_eq!(story.poll_count(), before + 1, "one probe");
     story.advance(5 * MINUTE);
 
-    assert_eq!(story.state.poll_queue().backoff(), None);
-    assert!(
-        story
-            .state
-            .list()
-            .iter()
-            .all(|row| row.poll_history.failures == 0)
-    );
+    assert_eq!(story.backoff(), None);
+    assert_eq!(story.count_failed_tasks(), 0);
 }
 
 #[test]
@@ -481,21 +453,15 @@ fn probes_of_a_failing_server_become_rarer() {
     let starts = story.poll_starts(None);
     let within =
         |from: Duration, to: Duration| starts.iter().filter(|at| (from..to).contains(*at)).count();
-    assert!(
-        within(Duration::ZERO, MINUTE) < 20,
-        "{}",
-        within(Duration::ZERO, MINUTE)
-    );
-    assert!(
-        (60..200).contains(&within(MINUTE, HOUR)),
-        "{}",
-        within(MINUTE, HOUR)
-    );
-    assert!(
-        (5..60).contains(&within(3 * HOUR, 6 * HOUR)),
-        "every ten minutes at most: {}",
-        within(3 * HOUR, 6 * HOUR)
-    );
+    // Every ten minutes at most in the end.
+    for (from, to, expected) in [
+        (Duration::ZERO, MINUTE, 1..20),
+        (MINUTE, HOUR, 60..200),
+        (3 * HOUR, 6 * HOUR, 5..60),
+    ] {
+        let polls = within(from, to);
+        assert!(expected.contains(&polls), "{polls} from {from:?}");
+    }
 }
 
 #[test]
@@ -511,7 +477,7 @@ fn one_failing_task_does_not_start_a_backoff() {
 
     for _ in 0..3600 {
         story.advance(SECOND);
-        assert_eq!(story.state.poll_queue().backoff(), None);
+        assert_eq!(story.backoff(), None);
     }
 
     let polls = story.poll_starts(Some("t000")).len();
@@ -527,7 +493,7 @@ fn two_tasks_failing_alternately_start_a_backoff() {
 
     story.advance(5 * MINUTE);
 
-    let backoff = story.state.poll_queue().backoff().expect("a backoff");
+    let backoff = story.backoff().expect("a backoff");
     assert_eq!(backoff.error, PollError::TimedOut);
 }
 
@@ -543,10 +509,12 @@ fn r_retries_at_once_except_in_a_rate_limit() {
 
         let effects = story.press(&["r"]);
 
-        let is_polled = effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Poll { .. }));
-        assert_eq!(is_polled, !error.is_rate_limit(), "{fault}");
+        let is_poll = |effect: &Effect| matches!(effect, Effect::Poll { .. });
+        assert_eq!(
+            effects.iter().any(is_poll),
+            !error.is_rate_limit(),
+            "{fault}"
+        );
     }
 }
 
@@ -572,10 +540,8 @@ fn clock_jumps_do_not_move_checks() {
             mono: support::now().mono.after(Duration::from_millis(millis)),
         };
         let polls = |effects: Vec<Effect>| {
-            effects
-                .into_iter()
-                .filter(|effect| matches!(effect, Effect::Poll { .. }))
-                .count()
+            let is_poll = |effect: &&Effect| matches!(effect, Effect::Poll { .. });
+            effects.iter().filter(is_poll).count()
         };
 
         assert_eq!(polls(update(&mut state, Msg::Tick, at(1000))), 0, "{wall}");
@@ -638,8 +604,7 @@ fn denied_story(
 ) -> Story {
     let mut story = Story::from_program(program());
     story.next_denial = Some(Denied { reason, wait });
-    let tasks = tasks.into_iter().map(support::TaskBuilder::build).collect();
-    story.send(support::list_loaded(tasks));
+    story.load(tasks);
     story
 }
 
@@ -666,8 +631,7 @@ fn a_denied_poll_is_neither_check_nor_error() {
         let queue = story.state.poll_queue();
         assert_eq!(queue.per_minute(story.now().mono), 0, "{reason:?}");
         assert_eq!(queue.backoff().is_some(), is_backoff);
-        let writes = |effect: &Effect| matches!(effect, Effect::Store(StoreRequest::Write(_)));
-        assert!(!story.effects.iter().any(|(_, effect)| writes(effect)));
+        assert_eq!(story.count_writes(), 0);
         story.advance((3 * SECOND).saturating_sub(Duration::from_millis(1)));
         assert_eq!(story.poll_count(), 0, "{reason:?}: not earlier");
         story.advance(4 * SECOND);
@@ -721,37 +685,31 @@ fn manual_checks_wait_for_a_permit_while_paused() {
 fn a_shared_backoff_shows_and_lifts_the_banner() {
     let reason = DenyReason::AccountBackoff(PollError::Maintenance);
     let story = denied_story(due_tasks(5), reason, 30 * SECOND);
-    let backoff = story.state.poll_queue().backoff().expect("a backoff");
+    let backoff = story.backoff().expect("a backoff");
     assert_eq!(backoff.error, PollError::Maintenance);
     assert!(backoff.is_external);
 
     let mut story = story.with_server(SECOND, |_, _| Some(running()));
     story.advance(MINUTE);
 
-    assert_eq!(story.state.poll_queue().backoff(), None);
+    assert_eq!(story.backoff(), None);
 }
 
 #[test]
 fn account_errors_of_removed_tasks_count() {
     let mut story = Story::with_tasks(due_tasks(2));
-    story.send(Msg::Tick);
     let name = story.open_polls()[0].0.to_string();
-    story.send(support::removed_elsewhere(&name));
+    story.remove_elsewhere(&name);
 
     story.answer(&name, Err(PollError::Unauthorized(401)));
 
-    let backoff = story
-        .state
-        .poll_queue()
-        .backoff()
-        .map(|backoff| backoff.error.clone());
+    let backoff = story.backoff().map(|backoff| backoff.error.clone());
     assert_eq!(backoff, Some(PollError::Unauthorized(401)));
 }
 
 #[test]
 fn a_pause_keeps_the_pending_probe() {
     let mut story = Story::with_tasks(due_tasks(9));
-    story.send(Msg::Tick);
     let name = story.open_polls()[0].0.to_string();
     story.answer(&name, rate_limited(10));
     for (name, _) in story.open_polls().to_vec() {

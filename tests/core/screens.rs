@@ -37,8 +37,8 @@ use ratatui::{
 };
 
 use crate::support::{
-    self, ProgramBuilder, answer, at, id, later, line, load_journal, now, press, program, resize,
-    span, task, type_text,
+    self, ProgramBuilder, answer, apply_filter, at, id, later, line, load_journal, now, press,
+    program, resize, span, task, type_text,
 };
 
 /// Draws a state as the runtime does, and sends it the measured scroll limit.
@@ -160,13 +160,6 @@ fn mixed_state_typed(key: &str, text: &str) -> State {
 
 fn paste(state: &mut State, text: &str) {
     update(state, Msg::Pasted(text.to_owned()), now());
-}
-
-/// Sets a filter with the filter line.
-fn filter(state: &mut State, text: &str) {
-    press(state, &["/"]);
-    type_text(state, text);
-    press(state, &["Enter"]);
 }
 
 const NEON_ID: &str = "774d9a7dd608a0e49293903095e45a4c";
@@ -367,7 +360,7 @@ fn wide_glyphs_state() -> State {
 fn marked_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["j", "j", "j", "Space", "Space", "Space"]);
-    filter(&mut state, "state:ready");
+    apply_filter(&mut state, "state:ready");
     state
 }
 
@@ -750,7 +743,7 @@ fn global_problems_are_shown_once() {
     for size in SIZES {
         assert_screen("banner_refused", &mut refused, size);
     }
-    filter(&mut refused, "state:ready");
+    apply_filter(&mut refused, "state:ready");
     press(&mut refused, &["3"]);
     assert_screen("banner_filtered", &mut refused, (80, 24));
     press(&mut refused, &["1", "Esc", "g", "Enter"]);
@@ -900,7 +893,7 @@ fn a_finished_task_lost_by_the_server_says_so() {
     answer(&mut state, "zz", Err(PollError::NotFound));
     assert_screen("forgotten", &mut state, (80, 24));
     assert_shows(&mut state, (120, 36), "no longer on server, just now");
-    filter(&mut state, "error:\"no longer on server\"");
+    apply_filter(&mut state, "error:\"no longer on server\"");
     assert_eq!(state.shown(), [id("zz")]);
 }
 

@@ -32,11 +32,6 @@ fn startup_loads_the_list() {
             Effect::Store(StoreRequest::LoadList)
         ]
     );
-    assert_eq!(
-        next_wakeup(&program().build(), now()),
-        None,
-        "an empty list needs no wake-up"
-    );
 }
 
 #[test]
@@ -56,11 +51,8 @@ fn typed_ids_are_added_with_their_label() {
         panic!("{changes:?}")
     };
     assert_eq!(label.as_ref().map(CleanText::as_str), Some("one two"));
-    assert_eq!(
-        state.list().len(),
-        0,
-        "an added task is shown once it is stored"
-    );
+    // An added task is shown once it is stored.
+    assert_eq!(state.list().len(), 0);
     FakeList::default().answer_writes(&mut state, &effects);
     assert_eq!(selected_task(&state), "774d9a7dd608a0e49293903095e45a4c");
 }
@@ -69,12 +61,11 @@ fn typed_ids_are_added_with_their_label() {
 fn a_missing_list_file_is_reported_and_tasks_stay() {
     let mut state = program().with(task("a").running()).build();
     let missing = StoreError::Missing("/lists/kietop.db".into());
+    let retry = Effect::Store(StoreRequest::Write(Vec::new()));
+    let restore = Effect::Store(StoreRequest::RestoreListFile);
 
-    update(
-        &mut state,
-        support::answered(StoreRequest::ReadExternalChanges, Err(missing.clone())),
-        now(),
-    );
+    let msg = support::answered(StoreRequest::ReadExternalChanges, Err(missing.clone()));
+    update(&mut state, msg, now());
 
     assert_eq!(state.list().len(), 1);
     assert_eq!(state.write_queue().error, Some(missing.clone()));
@@ -83,10 +74,7 @@ fn a_missing_list_file_is_reported_and_tasks_stay() {
     // The write is retried although no change is pending; the same error is not reported again.
     let next = later(Duration::from_secs(6));
     let effects = update(&mut state, Msg::Tick, next);
-    assert!(
-        effects.contains(&Effect::Store(StoreRequest::Write(Vec::new()))),
-        "{effects:?}"
-    );
+    assert!(effects.contains(&retry), "{effects:?}");
     let still_missing = support::written(Vec::new(), Err(missing));
     update(&mut state, still_missing, next);
     assert!(state.write_queue().retry_at.is_some());
@@ -96,25 +84,16 @@ fn a_missing_list_file_is_reported_and_tasks_stay() {
     assert!(!effects.contains(&Effect::Quit), "{effects:?}");
     press(&mut state, &["n"]);
     let effects = press(&mut state, &["B"]);
-    assert!(
-        effects.contains(&Effect::Store(StoreRequest::RestoreListFile)),
-        "{effects:?}"
-    );
-    let effects = update(
-        &mut state,
-        support::answered(StoreRequest::RestoreListFile, Ok(StoreReply::Done)),
-        next,
-    );
-    assert!(
-        effects.contains(&Effect::Store(StoreRequest::Write(Vec::new()))),
-        "{effects:?}"
-    );
+    assert!(effects.contains(&restore), "{effects:?}");
+    let msg = support::answered(StoreRequest::RestoreListFile, Ok(StoreReply::Done));
+    let effects = update(&mut state, msg, next);
+    assert!(effects.contains(&retry), "{effects:?}");
     let saved = support::written(Vec::new(), Ok(Vec::new()));
     update(&mut state, saved, next);
 
     assert_eq!(state.write_queue().error, None);
     assert_eq!(message(&state), "The list is saved again.");
-    assert!(!press(&mut state, &["B"]).contains(&Effect::Store(StoreRequest::RestoreListFile)));
+    assert!(!press(&mut state, &["B"]).contains(&restore));
     assert!(press(&mut state, &["q"]).contains(&Effect::Quit));
 }
 
@@ -165,11 +144,12 @@ fn the_detail_opens_and_closes() {
 
     press(&mut state, &["Enter"]);
     assert!(matches!(state.screen(), MainScreen::Detail { .. }));
+    // No scrolling past the text.
     press(&mut state, &["j", "j", "j"]);
-    assert!(
-        matches!(state.screen(), MainScreen::Detail { scroll: 0, .. }),
-        "no scrolling past the text"
-    );
+    assert!(matches!(
+        state.screen(),
+        MainScreen::Detail { scroll: 0, .. }
+    ));
     update(&mut state, support::layout_measured(2), now());
     press(&mut state, &["j", "j", "j"]);
     assert!(matches!(
@@ -194,11 +174,7 @@ fn rebound_keys_work_and_are_shown() {
         .build();
 
     let opened = press(&mut state, &["F5"]);
-    assert!(
-        opened
-            .iter()
-            .any(|effect| matches!(effect, Effect::Open { .. }))
-    );
+    assert!(matches!(opened[..], [Effect::Open { .. }]));
     press(&mut state, &["o", "p"]);
     assert!(!state.poll_queue().is_paused && state.message().is_none());
     press(&mut state, &["n", "F5"]);
@@ -261,11 +237,8 @@ fn comparison_opens_or_says_why_not() {
 #[test]
 fn a_locked_list_is_read_when_released() {
     let mut state = program().still_loading().build();
-    update(
-        &mut state,
-        support::answered(StoreRequest::LoadList, Err(StoreError::Busy)),
-        now(),
-    );
+    let msg = support::answered(StoreRequest::LoadList, Err(StoreError::Busy));
+    update(&mut state, msg, now());
     let at = next_wakeup(&state, now()).expect("a retry time");
     assert_eq!(at, now().mono.after(Duration::from_secs(5)));
 
@@ -280,25 +253,16 @@ fn a_locked_list_is_read_when_released() {
     let again = update(&mut state, Msg::Tick, later(Duration::from_secs(20)));
     assert_eq!(again, [], "one load at a time");
     let watched = task("a").running().build();
-    update(
-        &mut state,
-        support::list_loaded(vec![watched]),
-        later(Duration::from_secs(21)),
-    );
+    let msg = support::list_loaded(vec![watched]);
+    update(&mut state, msg, later(Duration::from_secs(21)));
     assert_eq!(state.list().len(), 1);
 
     let mut state = program().still_loading().build();
     let damaged = StoreError::Damaged("x".into());
-    update(
-        &mut state,
-        support::answered(StoreRequest::LoadList, Err(damaged)),
-        now(),
-    );
-    assert_eq!(
-        next_wakeup(&state, now()),
-        None,
-        "a damaged list is not read again"
-    );
+    let msg = support::answered(StoreRequest::LoadList, Err(damaged));
+    update(&mut state, msg, now());
+    // A damaged list is not read again.
+    assert_eq!(next_wakeup(&state, now()), None);
 }
 
 #[test]
@@ -313,27 +277,21 @@ fn system_and_panic_messages_are_cleaned() {
         message(&state)
     );
 
-    update(
-        &mut state,
-        Msg::Copied {
-            name: "the id".into(),
-            text: "a".into(),
-            result: Ok(hostile.into()),
-        },
-        now(),
-    );
+    let msg = Msg::Copied {
+        name: "the id".into(),
+        text: "a".into(),
+        result: Ok(hostile.into()),
+    };
+    update(&mut state, msg, now());
     assert!(is_clean(message(&state)), "{}", message(&state));
 
     press(&mut state, &["o"]);
-    update(
-        &mut state,
-        Msg::Opened {
-            task: id("a"),
-            url: VideoUrl::parse("https://ex.com/1.mp4").expect("a link"),
-            result: Err(hostile.into()),
-        },
-        now(),
-    );
+    let msg = Msg::Opened {
+        task: id("a"),
+        url: VideoUrl::parse("https://ex.com/1.mp4").expect("a link"),
+        result: Err(hostile.into()),
+    };
+    update(&mut state, msg, now());
     let Some(Overlay::Link(links)) = state.overlay() else {
         panic!("{:?}", state.overlay());
     };

@@ -157,7 +157,7 @@ impl ListStore for FakeList {
 }
 
 /// Returns a task as it is read from disk: its poll state is not stored.
-fn as_stored(watched: &WatchedTask) -> WatchedTask {
+pub fn as_stored(watched: &WatchedTask) -> WatchedTask {
     let watched = watched.clone();
     WatchedTask {
         saved_results: watched.saved_results,

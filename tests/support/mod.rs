@@ -482,6 +482,13 @@ pub fn type_text(state: &mut State, text: &str) {
     }
 }
 
+/// Sets a filter in the filter line.
+pub fn apply_filter(state: &mut State, filter: &str) {
+    press(state, &["/"]);
+    type_text(state, filter);
+    press(state, &["Enter"]);
+}
+
 /// Parses a key name: "a", "Enter", "Ctrl-D".
 pub fn chord(name: &str) -> KeyChord {
     KeyChord::parse(name).expect("a key name")

@@ -8,6 +8,7 @@ use std::{
 
 use kietop::{
     app::{
+        keymap::KeyChord,
         msg::{Effect, Msg},
         state::State,
         update::{next_wakeup, update},
@@ -17,6 +18,7 @@ use kietop::{
         limiter::{Permit, RequestLimiter, RequestOutcome},
         link::Links,
         list_change::{ListChange, StoreError},
+        poll_queue::AccountBackoff,
         poll_request::{Denied, PollTrigger},
         poll_result::{Observation, PollError, PollResult},
         query::ListView,
@@ -30,7 +32,11 @@ use kietop::{
     ports::ListStore as _,
 };
 
-use crate::support::{self, ProgramBuilder, fake_list::FakeList};
+use crate::support::{self, ProgramBuilder, TaskBuilder, fake_list::FakeList};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 /// A function from a task and the number of its earlier polls to a response; `None` leaves the poll
 /// unanswered.
@@ -93,11 +99,26 @@ impl Story {
     }
 
     /// Starts a program with these tasks on the list.
-    pub(crate) fn with_tasks(tasks: impl IntoIterator<Item = support::TaskBuilder>) -> Self {
+    pub(crate) fn with_tasks(tasks: impl IntoIterator<Item = TaskBuilder>) -> Self {
         let mut story = Self::from_program(support::program());
-        let tasks = tasks.into_iter().map(support::TaskBuilder::build).collect();
-        story.send(support::list_loaded(tasks));
+        story.load(tasks);
         story
+    }
+
+    /// Loads the list with these tasks.
+    pub(crate) fn load(&mut self, tasks: impl IntoIterator<Item = TaskBuilder>) {
+        let tasks = tasks.into_iter().map(TaskBuilder::build).collect();
+        self.send(support::list_loaded(tasks));
+    }
+
+    /// Changes or adds a task as another instance does.
+    pub(crate) fn change_elsewhere(&mut self, task: TaskBuilder) {
+        self.send(support::changed_elsewhere(task.build()));
+    }
+
+    /// Removes a task as another instance does.
+    pub(crate) fn remove_elsewhere(&mut self, name: &str) {
+        self.send(support::removed_elsewhere(name));
     }
 
     /// Adds a server that answers open and new polls after `delay`.
@@ -182,6 +203,11 @@ impl Story {
         true
     }
 
+    /// Completes all pending writes.
+    pub(crate) fn flush_writes(&mut self) {
+        while self.flush_one() {}
+    }
+
     /// Asks the limiter for a permit, and starts the poll if it grants one.
     fn ask(&mut self, task: TaskId, attempt: PollAttempt, trigger: PollTrigger) {
         let permit = Permit {
@@ -259,6 +285,14 @@ impl Story {
             }));
         }
         effects
+    }
+
+    /// Types text key by key.
+    pub(crate) fn type_text(&mut self, text: &str) {
+        for chord in text.chars().map(KeyChord::char) {
+            let is_repeat = false;
+            self.send(Msg::Key { chord, is_repeat });
+        }
     }
 
     /// Presses keys and checks the message after them.
@@ -348,6 +382,26 @@ impl Story {
         self.task(name).task.state().name()
     }
 
+    pub(crate) fn count_effects(&self, is_counted: fn(&Effect) -> bool) -> usize {
+        let effects = self.effects.iter();
+        effects.filter(|(_, effect)| is_counted(effect)).count()
+    }
+
+    pub(crate) fn count_writes(&self) -> usize {
+        self.count_effects(|effect| matches!(effect, Effect::Store(StoreRequest::Write(_))))
+    }
+
+    pub(crate) fn count_failed_tasks(&self) -> usize {
+        let tasks = self.state.list().iter();
+        tasks
+            .filter(|watched| watched.poll_history.failures > 0)
+            .count()
+    }
+
+    pub(crate) fn backoff(&self) -> Option<&AccountBackoff> {
+        self.state.poll_queue().backoff()
+    }
+
     pub(crate) fn message(&self) -> &str {
         support::message(&self.state)
     }
@@ -411,4 +465,13 @@ pub(crate) fn server_error() -> PollResult {
         code: 500,
         message: support::line("oops"),
     })
+}
+
+/// Returns a running task whose poll is due.
+pub(crate) fn due_task(name: &str) -> TaskBuilder {
+    support::task(name).running().created("14:30").due_in("0s")
+}
+
+pub(crate) fn due_tasks(count: usize) -> impl Iterator<Item = TaskBuilder> {
+    (0..count).map(|n| due_task(&format!("t{n:03}")))
 }

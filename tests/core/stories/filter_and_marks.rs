@@ -19,7 +19,7 @@ use kietop::{
 };
 
 use crate::support::{
-    self, TaskBuilder, answer, id, message, now, press, program, selected_task,
+    self, TaskBuilder, answer, apply_filter, id, message, now, press, program, selected_task,
     story::{Story, finished, running},
     task, type_text,
 };
@@ -63,14 +63,9 @@ fn shown_rows(state: &State) -> String {
 
 fn marked_rows(state: &State) -> String {
     let targets = state.targets().into_iter();
-    let marked: Vec<_> = targets
-        .filter(|watched| state.marks().has(watched.id()))
-        .collect();
-    marked
-        .iter()
-        .map(|watched| watched.id().as_str())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let ids = targets.map(|watched| watched.id().as_str());
+    let marked: Vec<_> = ids.filter(|name| state.marks().has(&id(name))).collect();
+    marked.join(" ")
 }
 
 fn active_filter(state: &State) -> String {
@@ -93,10 +88,7 @@ fn a_filter_applies_while_typing() {
     let mut state = state_with_filter("neon");
     assert_eq!(shown_rows(&state), "a1 a3");
 
-    press(
-        &mut state,
-        &["Backspace", "Backspace", "Backspace", "Backspace"],
-    );
+    press(&mut state, &["Backspace"; 4]);
     assert_eq!(shown_rows(&state), "a1 a2 a3 a4 a5 a6");
 
     type_text(&mut state, "state:failed person");
@@ -148,10 +140,7 @@ fn the_selection_returns_when_a_filter_widens() {
     type_text(&mut state, "neon");
     assert_eq!(selected_task(&state), "a3", "the nearest visible row");
 
-    press(
-        &mut state,
-        &["Backspace", "Backspace", "Backspace", "Backspace"],
-    );
+    press(&mut state, &["Backspace"; 4]);
     assert_eq!(selected_task(&state), "a4");
 
     type_text(&mut state, "neon");
@@ -182,16 +171,13 @@ fn clearing_a_filter_restores_the_selection() {
         "after a filter without matches"
     );
 
-    press(&mut state, &["/"]);
-    type_text(&mut state, "id:t0");
-    press(&mut state, &["Enter"]);
+    apply_filter(&mut state, "id:t0");
     assert_ne!(view_position(&state), before);
     press(&mut state, &["Esc"]);
     assert_eq!(view_position(&state), before, "after an applied filter");
 
-    press(&mut state, &["/"]);
-    type_text(&mut state, "id:t0");
-    press(&mut state, &["Enter", "g", "Esc"]);
+    apply_filter(&mut state, "id:t0");
+    press(&mut state, &["g", "Esc"]);
     assert_eq!(selected_task(&state), "t00", "a moved selection is kept");
 }
 
@@ -257,26 +243,20 @@ fn every_detail_key_acts_or_says_why() {
 #[test]
 fn the_list_starts_at_the_top() {
     let mut story = Story::with_tasks([task("old").ready("1m").created("14:00")]);
-    let external_change = |name: &str| {
-        let changed = task(name).running().created("14:31").build();
-        support::changed_elsewhere(changed)
-    };
-    story.send(external_change("new"));
+    let added = |name: &str| task(name).running().created("14:31");
+    story.change_elsewhere(added("new"));
     assert_eq!(story.selected(), "new");
 
     story.press(&["j"]);
-    story.send(external_change("newer"));
+    story.change_elsewhere(added("newer"));
     assert_eq!(story.selected(), "old");
 }
 
 #[test]
 fn a_paste_goes_into_the_filter_only() {
     let mut state = state_with_filter("state:ready ");
-    update(
-        &mut state,
-        Msg::Pasted("\n neon\u{1b}[2J\nsecond line".into()),
-        now(),
-    );
+    let msg = Msg::Pasted("\n neon\u{1b}[2J\nsecond line".into());
+    update(&mut state, msg, now());
     assert_eq!(active_filter(&state), "state:ready neon␛[2J");
 
     press(&mut state, &["Esc"]);
@@ -299,9 +279,8 @@ fn answers_move_tasks_in_and_out_of_a_filter() {
         .with_all(six_tasks())
         .with(task("a7").running().created_ago("3m").due_in("0s"))
         .build();
-    press(&mut state, &["/"]);
-    type_text(&mut state, "state:generating");
-    press(&mut state, &["Enter", "j", "j"]);
+    apply_filter(&mut state, "state:generating");
+    press(&mut state, &["j", "j"]);
     assert_eq!(
         (shown_rows(&state).as_str(), selected_task(&state)),
         ("a1 a2 a7", "a7")
@@ -376,9 +355,7 @@ fn a_mark_range_without_anchor_starts_here() {
 fn marks_survive_sort_filter_tab_and_answers() {
     let mut state = program().with_all(six_tasks()).build();
     press(&mut state, &["Space", "j", "Space", "s", "3", "2"]);
-    press(&mut state, &["/"]);
-    type_text(&mut state, "neon");
-    press(&mut state, &["Enter"]);
+    apply_filter(&mut state, "neon");
 
     assert_eq!(
         (shown_rows(&state).as_str(), state.marks().len()),
@@ -453,9 +430,7 @@ fn removing_and_restoring_a_hundred_keeps_the_view() {
     });
     let mut story = Story::with_tasks(many);
     story.press(&["/"]);
-    for c in "id:5".chars() {
-        story.press(&[&c.to_string()]);
-    }
+    story.type_text("id:5");
     story.press(&["Enter", "*", "d", "y"]);
     assert_eq!(story.state.list().len(), 300 - 57);
     assert_eq!(shown_rows(&story.state), "");
@@ -475,9 +450,7 @@ fn removing_and_restoring_a_hundred_keeps_the_view() {
 fn adding_a_filtered_out_task_says_so() {
     let mut story = Story::with_tasks(six_tasks());
     story.press(&["5", "a"]);
-    for c in "774d9a7dd608a0e49293903095e45a4c".chars() {
-        story.press(&[&c.to_string()]);
-    }
+    story.type_text("774d9a7dd608a0e49293903095e45a4c");
     story.press_for(
         &["Enter"],
         "Added \"774d9a7dd608a0e49293903095e45a4c\". Hidden by the current tab or filter.",
@@ -586,9 +559,7 @@ fn list_view(tab: Tab, order: SortOrder, filter: &str) -> ListView {
 fn view_changes_are_saved_with_a_delay() {
     let mut story = Story::with_tasks(six_tasks());
     story.press(&["3", "s", "3", "Enter", "/"]);
-    for c in "neon".chars() {
-        story.press(&[&c.to_string()]);
-    }
+    story.type_text("neon");
     story.advance(Duration::from_secs(5));
     assert_eq!(story.saved_view, None, "not while typing");
 
@@ -677,9 +648,7 @@ fn the_session_is_loaded_once_after_a_retry() {
 fn read_only_saves_no_session() {
     let read_only = program().set(|settings| settings.access = AccessMode::ReadOnly);
     let mut story = Story::from_program(read_only);
-    story.send(support::list_loaded(
-        six_tasks().into_iter().map(TaskBuilder::build).collect(),
-    ));
+    story.load(six_tasks());
     story.press(&["3"]);
     story.advance(Duration::from_secs(10));
     story.press(&["q"]);
@@ -691,9 +660,7 @@ fn read_only_saves_no_session() {
 fn time_alone_moves_a_task_out_of_a_filter() {
     let mut story = Story::with_tasks(six_tasks());
     story.press(&["/"]);
-    for c in "age:<3m".chars() {
-        story.press(&[&c.to_string()]);
-    }
+    story.type_text("age:<3m");
     story.press(&["Enter"]);
     assert_eq!(shown_rows(&story.state), "a1 a2");
 
