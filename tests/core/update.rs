@@ -5,7 +5,7 @@ use std::time::Duration;
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{MainScreen, Overlay},
+        state::Overlay,
         update::{next_wakeup, startup_effects, update},
     },
     domain::{
@@ -121,43 +121,6 @@ fn one_video_opens_at_once_and_several_through_the_picker() {
         matches!(&effects[..], [Effect::Open { url, .. }] if url.as_str() == urls[1]),
         "{effects:?}"
     );
-}
-
-#[test]
-fn three_keys_quit_from_every_screen() {
-    for keys in [&[][..], &["Enter"], &["a"], &["?"], &["Enter", "?"]] {
-        let mut state = program()
-            .with(task("a").ready("1m").created("14:10"))
-            .build();
-        press(&mut state, keys);
-        let effects = press(&mut state, &["Esc", "Esc", "q"]);
-        assert!(effects.contains(&Effect::Quit), "{keys:?}");
-        assert!(state.is_leaving());
-    }
-}
-
-#[test]
-fn the_detail_opens_and_closes() {
-    let mut state = program()
-        .with(task("a").ready("1m").created("14:10"))
-        .build();
-
-    press(&mut state, &["Enter"]);
-    assert!(matches!(state.screen(), MainScreen::Detail { .. }));
-    // No scrolling past the text.
-    press(&mut state, &["j", "j", "j"]);
-    assert!(matches!(
-        state.screen(),
-        MainScreen::Detail { scroll: 0, .. }
-    ));
-    update(&mut state, support::layout_measured(2), now());
-    press(&mut state, &["j", "j", "j"]);
-    assert!(matches!(
-        state.screen(),
-        MainScreen::Detail { scroll: 2, .. }
-    ));
-    press(&mut state, &["Esc"]);
-    assert_eq!(state.screen(), MainScreen::List);
 }
 
 #[test]
