@@ -162,13 +162,7 @@ fn start_with(
     set_home(&mut settings);
     change(&mut settings);
     let mut state = State::new(settings);
-    let (width, height, page) = (120, 36, 20);
-    let size = Msg::Resized {
-        width,
-        height,
-        page,
-    };
-    update(&mut state, size, now());
+    support::resize(&mut state, (120, 36));
     let effects = update(&mut state, support::list_loaded(tasks), now());
     (state, effects)
 }
@@ -206,12 +200,8 @@ fn the_save_key_saves_and_marks_as_saved() {
 
 #[test]
 fn a_finished_save_does_not_hide_the_undo_hint() {
-    let tasks = [finished_task("a", ONE_URL), finished_task("b", ONE_URL)];
-    let mut state = program()
-        .set(set_home)
-        .with(tasks[0].clone())
-        .with(tasks[1].clone())
-        .build();
+    let tasks = ["a", "b"].map(|name| finished_task(name, ONE_URL));
+    let mut state = program().set(set_home).with_all(tasks).build();
     let started = download_requests(&press(&mut state, &["w"]));
     let changes = stored_changes(&press(&mut state, &["j", "d"]));
     let result = Ok(vec![ChangeResult::Removed]);
@@ -255,31 +245,15 @@ fn pressing_save_again_shows_progress_then_stops() {
     assert_eq!(message(&state), "\"a\": 42% saved. Press w again to stop.");
 
     let effects = press(&mut state, &["w"]);
-    assert!(
-        effects.contains(&Effect::StopDownload(attempt)),
-        "{effects:?}"
-    );
-    assert!(matches!(
-        &stored_kinds(&effects)[..],
-        [ChangeKind::SaveFailed(DownloadError::Stopped)]
-    ));
-    assert_eq!(
-        message(&state),
-        "Stopped; the partial download is kept. Press w to resume."
-    );
+    assert!(effects.contains(&Effect::StopDownload(attempt)));
+    let failed = ChangeKind::SaveFailed(DownloadError::Stopped);
+    assert_eq!(stored_kinds(&effects), [failed]);
+    let stopped = "Stopped; the partial download is kept. Press w to resume.";
+    assert_eq!(message(&state), stopped);
     let effects = finish_download(&mut state, attempt, Err(DownloadError::Stopped));
-    assert_eq!(
-        (stored_changes(&effects), message(&state)),
-        (
-            Vec::new(),
-            "Stopped; the partial download is kept. Press w to resume."
-        )
-    );
-    assert_eq!(
-        download_requests(&press(&mut state, &["w"])).len(),
-        1,
-        "it resumes"
-    );
+    assert_eq!((stored_kinds(&effects), message(&state)), (vec![], stopped));
+    let resumed = download_requests(&press(&mut state, &["w"]));
+    assert_eq!(resumed.len(), 1);
 }
 
 #[test]
@@ -334,10 +308,8 @@ fn a_save_failure_is_shown_and_stored() {
         message(&state),
         "\"a\" was not saved: the disk is full. Free some space, then save again to resume."
     );
-    assert!(matches!(
-        &stored_kinds(&effects)[..],
-        [ChangeKind::SaveFailed(DownloadError::DiskFull)]
-    ));
+    let failed = ChangeKind::SaveFailed(DownloadError::DiskFull);
+    assert_eq!(stored_kinds(&effects), [failed]);
     let folder = &watched(&state, "a").saved_results.pending_folder;
     assert!(folder.is_some(), "it is offered at the next start");
 
@@ -453,19 +425,12 @@ fn a_retry_resumes_on_time_after_a_restart() {
 #[test]
 fn batch_retries_are_spread_out() {
     let batch = ["a", "b", "c"];
-    let mut state = batch
-        .iter()
-        .fold(program().set(set_home), |all, name| {
-            all.with(finished_task(name, ONE_URL))
-        })
-        .build();
+    let tasks = batch.map(|name| finished_task(name, ONE_URL));
+    let mut state = program().set(set_home).with_all(tasks).build();
     let mut started = download_requests(&press(&mut state, &["*", "w"]));
     while let Some((attempt, _)) = started.pop() {
-        started.extend(download_requests(&finish_download(
-            &mut state,
-            attempt,
-            Err(refused_link()),
-        )));
+        let effects = finish_download(&mut state, attempt, Err(refused_link()));
+        started.extend(download_requests(&effects));
     }
     for second in 5..8 {
         let at = later(Duration::from_secs(second));
@@ -676,9 +641,7 @@ fn a_download_of_another_instance_is_not_repeated() {
 #[test]
 fn ten_thousand_saves_start_in_one_write() {
     let all = (0..10_000).map(|n| finished_task(&format!("t{n}"), ONE_URL));
-    let mut state = all
-        .fold(program().set(set_home), support::ProgramBuilder::with)
-        .build();
+    let mut state = program().set(set_home).with_all(all).build();
 
     let effects = press(&mut state, &["*", "w"]);
 
@@ -698,10 +661,8 @@ fn an_interrupted_save_resumes_or_is_offered() {
     watched.saved_results.pending_folder = Some("/elsewhere".into());
 
     let (mut state, effects) = start_with(vec![watched.clone()], |_| {});
-    assert_eq!(
-        (download_requests(&effects), message(&state)),
-        (Vec::new(), "")
-    );
+    assert_no_download(&effects);
+    assert_eq!(message(&state), "");
     let requests = watched.download_requests(&PathBuf::from("/elsewhere"));
     assert!(
         effects.contains(&Effect::CheckLocks(requests)),
@@ -752,10 +713,8 @@ fn a_locked_save_is_not_interrupted() {
 
     // The other instance downloads two at a time; its other files are queued.
     let effects = report_locks(&mut state, &[("a", true), ("b", false)], now());
-    assert_eq!(
-        (download_requests(&effects), message(&state)),
-        (Vec::new(), "")
-    );
+    assert_no_download(&effects);
+    assert_eq!(message(&state), "");
     assert!(
         ["a", "b"]
             .map(id)
@@ -913,14 +872,8 @@ fn saved_results_do_not_expire() {
     saved.saved_results = SavedResults::from_stored([(1, "/v/a.mp4".into())], None, None);
     let (mut state, effects) = start_with(vec![saved, task_with_expiring_link("b")], |_| {});
 
-    let checked: Vec<_> = effects
-        .iter()
-        .filter(|effect| matches!(effect, Effect::CheckFiles(_)))
-        .collect();
-    assert_eq!(
-        checked,
-        [&Effect::CheckFiles(vec![(id("a"), "/v/a.mp4".into())])]
-    );
+    let check = Effect::CheckFiles(vec![(id("a"), "/v/a.mp4".into())]);
+    assert!(effects.contains(&check), "{effects:?}");
     assert_eq!(
         message(&state),
         "The link of \"b\" expires in about 29 hours. Press w to save it."

@@ -1097,6 +1097,7 @@ fn filtering_and_marking() {
             ("filter_nothing", mixed_state_typed("/", "xyzzy")),
             ("marks", marked_state()),
             ("confirm_remove", confirm_remove),
+            ("confirm_open", mixed_state_after(&["*", "o"])),
             // In another order than the default.
             ("sort_menu", mixed_state_after(&["s", "5", "s", "j"])),
         ];
@@ -1107,11 +1108,6 @@ fn filtering_and_marking() {
     let mut state = marked_state();
     press(&mut state, &["p"]);
     assert_screen("filter_below_banner", &mut state, (120, 36));
-}
-
-#[test]
-fn opening_many_videos_is_confirmed() {
-    assert_screens("confirm_open", mixed_state_after(&["*", "o"]), &SIZES);
 }
 
 #[test]
