@@ -41,6 +41,9 @@ fn fake_ffmpeg(script: &str) -> (TempDir, Ffmpeg) {
     (folder, ffmpeg)
 }
 
+/// Prints an image of one pixel.
+const PIXEL_SCRIPT: &str = r"printf 'P6\n1 1\n255\nabc'";
+
 async fn read_frame(ffmpeg: &Ffmpeg, file: impl AsRef<Path>) -> Result<VideoFrame, PreviewError> {
     ffmpeg
         .read_frame(file.as_ref(), Duration::from_secs(1))
@@ -87,52 +90,34 @@ async fn ffmpeg_gets_only_a_file_and_bounds() {
 
 #[tokio::test]
 async fn only_complete_small_images_are_accepted() {
-    let pixel = r"printf 'P6\n1 1\n255\nabc'";
-    for (script, expected) in [
-        (pixel.to_owned(), Ok(())),
-        (format!("{pixel}; exit 1"), Err(PreviewError::Unreadable)),
-        ("true".to_owned(), Err(PreviewError::Unreadable)),
-        (
-            r"printf 'P6\n1 1\n255\nab'".to_owned(),
-            Err(PreviewError::Unreadable),
-        ),
-        (
-            r"printf 'P6\n0 1\n255\n'".to_owned(),
-            Err(PreviewError::Unreadable),
-        ),
-        (
-            r"printf 'P6\n60000 60000\n255\nabc'".to_owned(),
-            Err(PreviewError::Unreadable),
-        ),
-        (
-            r"printf 'P6\n4096 4096\n65535\nabc'".to_owned(),
-            Err(PreviewError::Unreadable),
-        ),
-        (
-            r"printf 'P6\n99999999999999999999 1\n255\nabc'".to_owned(),
-            Err(PreviewError::Unreadable),
-        ),
-        ("exec yes".to_owned(), Err(PreviewError::Unreadable)),
-        (
-            r"printf '\211PNG\r\n\032\n'".to_owned(),
-            Err(PreviewError::Unreadable),
-        ),
-        ("kill -9 $$".to_owned(), Err(PreviewError::Unreadable)),
+    let (_folder, ffmpeg) = fake_ffmpeg(PIXEL_SCRIPT);
+    assert!(read_frame(&ffmpeg, DEMO_VIDEO).await.is_ok());
+    for script in [
+        &format!("{PIXEL_SCRIPT}; exit 1"),
+        "true",
+        r"printf 'P6\n1 1\n255\nab'",
+        r"printf 'P6\n0 1\n255\n'",
+        r"printf 'P6\n60000 60000\n255\nabc'",
+        r"printf 'P6\n4096 4096\n65535\nabc'",
+        r"printf 'P6\n99999999999999999999 1\n255\nabc'",
+        "exec yes",
+        r"printf '\211PNG\r\n\032\n'",
+        "kill -9 $$",
     ] {
-        let (_folder, ffmpeg) = fake_ffmpeg(&script);
-        let result = read_frame(&ffmpeg, DEMO_VIDEO).await.map(|_| ());
-        assert_eq!(result, expected, "{script}");
+        let (_folder, ffmpeg) = fake_ffmpeg(script);
+        let error = read_frame(&ffmpeg, DEMO_VIDEO).await.unwrap_err();
+        assert_eq!(error, PreviewError::Unreadable, "{script}");
     }
 }
 
 #[tokio::test]
 async fn foreign_files_are_never_passed_to_ffmpeg() {
-    let (folder, ffmpeg) = fake_ffmpeg("printf 'P6\\n1 1\\n255\\nabc'");
+    let (folder, ffmpeg) = fake_ffmpeg(PIXEL_SCRIPT);
     let folder = folder.path();
     for (name, text) in [
         (
             "hls.mp4",
-            "#EXTM3U\n#EXT-X-TARGETDURATION:9\nhttp://127.0.0.1:9/a.ts\n",
+            "#EXTM3U\n#EXT-X-TARGETDURATION:9\nhttp://127.0.0.1:9/a.ts",
         ),
         ("concat.mp4", "ffconcat version 1.0\nfile /etc/passwd\n"),
         ("mpd.mp4", "<?xml version=\"1.0\"?><MPD/>"),
@@ -141,11 +126,8 @@ async fn foreign_files_are_never_passed_to_ffmpeg() {
     ] {
         let file = folder.join(name);
         fs::write(&file, text).unwrap();
-        assert_eq!(
-            read_frame(&ffmpeg, &file).await.unwrap_err(),
-            PreviewError::Unreadable,
-            "{name}"
-        );
+        let error = read_frame(&ffmpeg, &file).await.unwrap_err();
+        assert_eq!(error, PreviewError::Unreadable, "{name}");
     }
     for file in [
         "/dev/zero",
@@ -160,7 +142,7 @@ async fn foreign_files_are_never_passed_to_ffmpeg() {
 
 #[tokio::test]
 async fn ffmpeg_is_searched_in_absolute_paths_only() {
-    let (folder, _) = fake_ffmpeg("printf 'P6\\n1 1\\n255\\nabc'");
+    let (folder, _) = fake_ffmpeg(PIXEL_SCRIPT);
     let absolute = folder.path().to_str().unwrap();
     let current = env::current_dir().unwrap();
     let to_root = "../".repeat(current.components().count());
@@ -174,17 +156,11 @@ async fn ffmpeg_is_searched_in_absolute_paths_only() {
         (format!("{relative}:/no/such:{absolute}"), Ok(())),
     ] {
         let ffmpeg = Ffmpeg::new(SearchPath::parse(path.as_ref()));
-        assert_eq!(
-            read_frame(&ffmpeg, DEMO_VIDEO).await.map(|_| ()),
-            expected,
-            "{path:?}"
-        );
+        let result = read_frame(&ffmpeg, DEMO_VIDEO).await.map(|_| ());
+        assert_eq!(result, expected, "{path:?}");
     }
-    fs::set_permissions(
-        folder.path().join("ffmpeg"),
-        fs::Permissions::from_mode(0o644),
-    )
-    .unwrap();
+    let program = folder.path().join("ffmpeg");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o644)).unwrap();
     let ffmpeg = Ffmpeg::new(SearchPath::parse(absolute.as_ref()));
     assert_eq!(
         read_frame(&ffmpeg, DEMO_VIDEO).await.unwrap_err(),
@@ -287,12 +263,11 @@ fn encode_video(folder: &Path, name: &str, args: &[&str]) -> PathBuf {
 async fn the_real_ffmpeg_reads_only_videos() {
     let ffmpeg = Ffmpeg::new(SearchPath::from_env());
     let folder = tempfile::tempdir().unwrap();
-    let copy = |name: &str, flags: &[&str]| {
-        encode_video(
-            folder.path(),
-            name,
-            &[&["-i", DEMO_VIDEO, "-c", "copy"], flags].concat(),
-        )
+    let encode = |name: &str, args: &[&str]| encode_video(folder.path(), name, args);
+    let copy =
+        |name, flags: &[&str]| encode(name, &[&["-i", DEMO_VIDEO, "-c", "copy"], flags].concat());
+    let color = |name, source, flags: &[&str]| {
+        encode(name, &[&["-f", "lavfi", "-i", source], flags].concat())
     };
     for file in [
         copy("plain.mp4", &[]),
@@ -303,30 +278,16 @@ async fn the_real_ffmpeg_reads_only_videos() {
         let frame = read_frame(&ffmpeg, &file).await;
         assert_eq!(frame.unwrap().size(), (320, 180), "{file:?}");
     }
-    let tall = encode_video(
-        folder.path(),
+    let tall = color(
         "tall.mp4",
-        &[
-            "-f",
-            "lavfi",
-            "-i",
-            "color=red:s=1080x1920:d=2:r=5",
-            "-pix_fmt",
-            "yuv420p",
-        ],
+        "color=red:s=1080x1920:d=2:r=5",
+        &["-pix_fmt", "yuv420p"],
     );
     assert_eq!(read_frame(&ffmpeg, &tall).await.unwrap().size(), (270, 480));
-    let short = encode_video(
-        folder.path(),
+    let short = color(
         "short.mp4",
-        &[
-            "-f",
-            "lavfi",
-            "-i",
-            "color=red:s=64x64:d=0.4:r=5",
-            "-pix_fmt",
-            "yuv420p",
-        ],
+        "color=red:s=64x64:d=0.4:r=5",
+        &["-pix_fmt", "yuv420p"],
     );
     assert_eq!(
         read_frame(&ffmpeg, &short).await.unwrap_err(),
@@ -334,17 +295,10 @@ async fn the_real_ffmpeg_reads_only_videos() {
     );
     assert!(ffmpeg.read_frame(&short, Duration::ZERO).await.is_ok());
 
-    let bomb = encode_video(
-        folder.path(),
+    let bomb = color(
         "bomb.mp4",
-        &[
-            "-f",
-            "lavfi",
-            "-i",
-            "color=red:s=8000x8000:d=0.2:r=5",
-            "-c:v",
-            "mpeg4",
-        ],
+        "color=red:s=8000x8000:d=0.2:r=5",
+        &["-c:v", "mpeg4"],
     );
     assert_eq!(
         ffmpeg.read_frame(&bomb, Duration::ZERO).await.unwrap_err(),
@@ -355,28 +309,19 @@ async fn the_real_ffmpeg_reads_only_videos() {
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let video = fs::read(DEMO_VIDEO).unwrap();
+    let playlist = format!("    ftyp\n#EXTM3U\n#EXTINF:1\nhttp://{address}/a.ts\n");
+    let concat = format!("    ftyp\nffconcat version 1.0\nfile http://{address}/\n");
+    let noise = [b"    ftyp".as_slice(), &[0x55; 4000]].concat();
     for (name, bytes) in [
-        (
-            "list.mp4",
-            format!("    ftyp\n#EXTM3U\n#EXTINF:1\nhttp://{address}/a.ts\n").into_bytes(),
-        ),
-        (
-            "concat.mp4",
-            format!("    ftyp\nffconcat version 1.0\nfile http://{address}/\n").into_bytes(),
-        ),
-        ("half.mp4", video.iter().copied().take(900).collect()),
-        (
-            "noise.mp4",
-            [b"    ftyp".as_slice(), &[0x55; 4000]].concat(),
-        ),
+        ("list.mp4", playlist.as_bytes()),
+        ("concat.mp4", concat.as_bytes()),
+        ("half.mp4", &video[..900]),
+        ("noise.mp4", &noise),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, bytes).unwrap();
-        assert_eq!(
-            read_frame(&ffmpeg, &file).await.unwrap_err(),
-            PreviewError::Unreadable,
-            "{name}"
-        );
+        let error = read_frame(&ffmpeg, &file).await.unwrap_err();
+        assert_eq!(error, PreviewError::Unreadable, "{name}");
     }
     assert!(listener.accept().is_err(), "no connection was opened");
     time::timeout(Duration::from_secs(1), wait_for_processes("pipe:1", false))

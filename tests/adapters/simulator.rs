@@ -14,13 +14,15 @@ use serde_json::{Value, json};
 
 const WALL_START: &str = "2026-03-01T12:00:00Z";
 
-/// Returns settings without random faults and delays.
-fn fault_free_settings() -> SimulatorSettings {
-    SimulatorSettings {
+/// Returns settings without random faults and delays, with a change.
+fn fault_free(change: impl FnOnce(&mut SimulatorSettings)) -> SimulatorSettings {
+    let mut settings = SimulatorSettings {
         faults: false,
         latency: false,
         ..SimulatorSettings::default()
-    }
+    };
+    change(&mut settings);
+    settings
 }
 
 async fn run_simulator(settings: SimulatorSettings) -> Simulator {
@@ -45,9 +47,9 @@ struct ApiCaller {
 }
 
 impl ApiCaller {
-    async fn with_settings(settings: SimulatorSettings) -> Self {
+    async fn new(change: impl FnOnce(&mut SimulatorSettings)) -> Self {
         Self {
-            simulator: run_simulator(settings).await,
+            simulator: run_simulator(fault_free(change)).await,
             client: http_client(),
             next_key: Cell::new(0),
         }
@@ -128,11 +130,7 @@ fn strings(list: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn the_same_seed_gives_the_same_tasks() {
     let ids = async |seed| -> Vec<String> {
-        let simulator = run_simulator(SimulatorSettings {
-            seed,
-            ..fault_free_settings()
-        })
-        .await;
+        let simulator = run_simulator(fault_free(|settings| settings.seed = seed)).await;
         let initial = simulator.initial_tasks.iter().map(|task| task.id.clone());
         initial.chain(simulator.on_demand_ids.clone()).collect()
     };
@@ -148,12 +146,8 @@ async fn the_same_seed_gives_the_same_tasks() {
 
 #[tokio::test]
 async fn the_default_tasks_show_every_flag() {
-    let all = ApiCaller::with_settings(fault_free_settings()).await;
-    let few = ApiCaller::with_settings(SimulatorSettings {
-        tasks: 8,
-        ..fault_free_settings()
-    })
-    .await;
+    let all = ApiCaller::new(|_| ()).await;
+    let few = ApiCaller::new(|settings| settings.tasks = 8).await;
 
     let mut expected: BTreeSet<_> = [0, 1, 2, 3, 4, 7].map(|flag| (200, Some(flag))).into();
     expected.insert((422, None));
@@ -163,11 +157,10 @@ async fn the_default_tasks_show_every_flag() {
 
 #[tokio::test]
 async fn every_record_keeps_to_the_documented_shape() {
-    let settings = SimulatorSettings {
-        tasks: 60,
-        ..fault_free_settings()
-    };
-    let caller = ApiCaller::with_settings(settings).await;
+    let caller = ApiCaller::new(|settings| {
+        settings.tasks = 60;
+    })
+    .await;
 
     for task in &caller.simulator.initial_tasks {
         let body = caller.query(&task.id).await;
@@ -178,19 +171,9 @@ async fn every_record_keeps_to_the_documented_shape() {
             continue;
         }
         let fields: Vec<_> = data.as_object().unwrap().keys().collect();
-        assert_eq!(
-            fields,
-            [
-                "taskId",
-                "paramJson",
-                "completeTime",
-                "response",
-                "successFlag",
-                "createTime",
-                "errorCode",
-                "errorMessage"
-            ]
-        );
+        let expected = "taskId paramJson completeTime response successFlag createTime errorCode \
+                        errorMessage";
+        assert_eq!(fields, expected.split(' ').collect::<Vec<_>>());
         assert_eq!(data["taskId"], task.id.as_str());
         let parameters: Value = serde_json::from_str(data["paramJson"].as_str().unwrap()).unwrap();
         assert!(parameters["prompt"].is_string() && parameters["waterMark"].is_string());
@@ -210,12 +193,11 @@ async fn every_record_keeps_to_the_documented_shape() {
 async fn the_first_task_finishes_and_its_video_appears() {
     // Fast enough to finish within a second; a unit test covers the 6 to 18 seconds of the default
     // speed.
-    let settings = SimulatorSettings {
-        tasks: 1,
-        speed: 1200.0,
-        ..fault_free_settings()
-    };
-    let caller = ApiCaller::with_settings(settings).await;
+    let caller = ApiCaller::new(|settings| {
+        settings.tasks = 1;
+        settings.speed = 1200.0;
+    })
+    .await;
     let before = caller.query_nth(0).await;
     assert_eq!(before["data"]["successFlag"], 0);
     assert!(before["data"]["response"].is_null());
@@ -233,12 +215,11 @@ async fn the_first_task_finishes_and_its_video_appears() {
 
 #[tokio::test]
 async fn an_on_demand_task_starts_when_queried() {
-    let settings = SimulatorSettings {
-        tasks: 0,
-        speed: 300.0,
-        ..fault_free_settings()
-    };
-    let caller = ApiCaller::with_settings(settings).await;
+    let caller = ApiCaller::new(|settings| {
+        settings.tasks = 0;
+        settings.speed = 300.0;
+    })
+    .await;
     let id = &caller.simulator.on_demand_ids[0];
 
     let first = caller.query(id).await;
@@ -251,12 +232,11 @@ async fn an_on_demand_task_starts_when_queried() {
 
 #[tokio::test]
 async fn a_created_task_is_found_and_keeps_its_parameters() {
-    let settings = SimulatorSettings {
-        tasks: 0,
-        speed: 3000.0,
-        ..fault_free_settings()
-    };
-    let caller = ApiCaller::with_settings(settings).await;
+    let caller = ApiCaller::new(|settings| {
+        settings.tasks = 0;
+        settings.speed = 3000.0;
+    })
+    .await;
     let body = json!({
         "prompt": "as oil paint", "videoUrl": "https://example.com/in.mp4",
         "callBackUrl": "https://example.com/cb", "watermark": "mark",
@@ -282,11 +262,10 @@ async fn a_created_task_is_found_and_keeps_its_parameters() {
 
 #[tokio::test]
 async fn keys_are_required_and_compared() {
-    let settings = SimulatorSettings {
-        key: Some("right".into()),
-        ..fault_free_settings()
-    };
-    let caller = ApiCaller::with_settings(settings).await;
+    let caller = ApiCaller::new(|settings| {
+        settings.key = Some("right".into());
+    })
+    .await;
     let credit = |authorization: &str| {
         let request = caller.client.get(caller.url("/api/v1/chat/credit"));
         let request = request.header("authorization", authorization);
@@ -305,7 +284,7 @@ async fn keys_are_required_and_compared() {
 
 #[tokio::test]
 async fn missing_things_get_the_api_errors() {
-    let caller = ApiCaller::with_settings(fault_free_settings()).await;
+    let caller = ApiCaller::new(|_| ()).await;
 
     let unknown = caller.query("not-an-id").await;
     let nowhere = caller.get(caller.url("/api/v2/x").as_str()).await;
@@ -320,7 +299,7 @@ async fn missing_things_get_the_api_errors() {
 
 #[tokio::test]
 async fn over_ten_queries_a_second_get_retry_after() {
-    let caller = ApiCaller::with_settings(fault_free_settings()).await;
+    let caller = ApiCaller::new(|_| ()).await;
     let mut url = caller.url("/api/v1/modify/record-info");
     url.set_query(Some("taskId=x"));
 
@@ -343,7 +322,7 @@ async fn over_ten_queries_a_second_get_retry_after() {
 
 #[tokio::test]
 async fn videos_support_ranges_and_resume() {
-    let caller = ApiCaller::with_settings(fault_free_settings()).await;
+    let caller = ApiCaller::new(|_| ()).await;
     let record = caller.query_nth(2).await;
     let response = &record["data"]["response"];
     let urls = strings(&response["resultUrls"]);
@@ -392,7 +371,7 @@ async fn videos_support_ranges_and_resume() {
 
 #[tokio::test]
 async fn only_unexpired_results_get_a_renewed_link() {
-    let caller = ApiCaller::with_settings(fault_free_settings()).await;
+    let caller = ApiCaller::new(|_| ()).await;
     let link = async |index| {
         let record = caller.query_nth(index).await;
         strings(&record["data"]["response"]["resultUrls"])[0].to_owned()
@@ -418,11 +397,10 @@ async fn only_unexpired_results_get_a_renewed_link() {
 
 #[tokio::test]
 async fn dates_and_times_follow_the_simulated_clock() {
-    let settings = SimulatorSettings {
-        speed: 3600.0,
-        ..fault_free_settings()
-    };
-    let caller = ApiCaller::with_settings(settings).await;
+    let caller = ApiCaller::new(|settings| {
+        settings.speed = 3600.0;
+    })
+    .await;
     let clock = caller.simulator.clock;
 
     let before = clock.now();
@@ -443,7 +421,7 @@ async fn dates_and_times_follow_the_simulated_clock() {
 
 #[tokio::test]
 async fn the_simulator_is_loopback_only_and_stops_on_request() {
-    let simulator = run_simulator(fault_free_settings()).await;
+    let simulator = run_simulator(fault_free(|_| ())).await;
     let base = simulator.base_url.clone();
     assert_eq!(base.host_str(), Some("127.0.0.1"));
 

@@ -95,12 +95,13 @@ fn build_state(count: i64) -> State {
     state
 }
 
+fn key(chord: KeyChord) -> Msg {
+    let is_repeat = false;
+    Msg::Key { chord, is_repeat }
+}
+
 fn press_key(state: &mut State, c: char) -> Vec<Effect> {
-    let msg = Msg::Key {
-        chord: KeyChord::char(c),
-        is_repeat: false,
-    };
-    update(state, msg, start_time())
+    update(state, key(KeyChord::char(c)), start_time())
 }
 
 /// A program whose clock advances by a second per refresh.
@@ -121,11 +122,8 @@ impl Bench {
     fn start_poll(&mut self) -> Msg {
         loop {
             self.now.mono = self.now.mono.after(Duration::from_secs(1));
-            let msg = Msg::Key {
-                chord: KeyChord::char('r'),
-                is_repeat: false,
-            };
-            for effect in update(&mut self.state, msg, self.now) {
+            let refresh = key(KeyChord::char('r'));
+            for effect in update(&mut self.state, refresh, self.now) {
                 if let Effect::Poll { task, attempt, .. } = effect {
                     let is_finishing = attempt.0.is_multiple_of(2);
                     let answer = Ok(Observation {
@@ -198,42 +196,19 @@ fn tab(bencher: Bencher<'_, '_>, count: i64) {
 }
 
 /// The words of the prompts in [`state_with_prompts`].
-const PROMPT_WORDS: [&str; 24] = [
-    "neon",
-    "street",
-    "harbour",
-    "at",
-    "dawn",
-    "slow",
-    "camera",
-    "pan",
-    "to",
-    "the",
-    "left",
-    "wet",
-    "asphalt",
-    "snow",
-    "globe",
-    "turns",
-    "into",
-    "summer",
-    "keep",
-    "walking",
-    "man",
-    "paper-cut",
-    "forest",
-    "fox",
-];
+const PROMPT_WORDS: &str = "neon street harbour at dawn slow camera pan to the left wet asphalt \
+    snow globe turns into summer keep walking man paper-cut forest fox";
 
 /// Returns a program whose tasks have prompts of 34 words; every fourth has a label.
 fn state_with_prompts(count: i64) -> State {
     let mut state = build_state(0);
+    let prompt_words: Vec<_> = PROMPT_WORDS.split(' ').collect();
     let tasks = build_tasks(count)
         .into_iter()
         .zip(1_usize..)
         .map(|(watched, n)| {
             let words: Vec<_> = (0..34)
-                .map(|i| PROMPT_WORDS[(n * 7 + i * (n % 11 + 1)) % PROMPT_WORDS.len()])
+                .map(|i| prompt_words[(n * 7 + i * (n % 11 + 1)) % prompt_words.len()])
                 .collect();
             let details = TaskDetails {
                 prompt: Some(CleanText::block(&words.join(" "), 8192)),
@@ -266,10 +241,7 @@ fn filter_letter(bencher: Bencher<'_, '_>, (count, before, letter): (i64, &str, 
     for c in before.chars() {
         press_key(&mut state.borrow_mut(), c);
     }
-    let erase = Msg::Key {
-        chord: KeyChord::plain(Key::Backspace),
-        is_repeat: false,
-    };
+    let erase = key(KeyChord::plain(Key::Backspace));
     bencher.with_inputs(|| ()).bench_local_values(|()| {
         press_key(&mut state.borrow_mut(), letter);
         update(&mut state.borrow_mut(), erase.clone(), start_time());
@@ -284,11 +256,7 @@ fn sort_and_back(bencher: Bencher<'_, '_>, count: i64) {
         for column in ['3', '1'] {
             press_key(&mut state, 's');
             press_key(&mut state, column);
-            let enter = Msg::Key {
-                chord: KeyChord::plain(Key::Enter),
-                is_repeat: false,
-            };
-            update(&mut state, enter, start_time());
+            update(&mut state, key(KeyChord::plain(Key::Enter)), start_time());
         }
     });
 }
@@ -305,10 +273,7 @@ fn answer_through_a_filter(bencher: Bencher<'_, '_>, count: i64) {
             '\n' => KeyChord::plain(Key::Enter),
             c => KeyChord::char(c),
         };
-        bench.borrow_mut().send(Msg::Key {
-            chord,
-            is_repeat: false,
-        });
+        bench.borrow_mut().send(key(chord));
     }
     bencher
         .with_inputs(|| bench.borrow_mut().start_poll())

@@ -271,17 +271,3 @@ pub(crate) fn opened(task: &str) -> ListChange {
         ChangeKind::Opened("https://ex.com/1.mp4".into()),
     )
 }
-
-/// A random number generator with reproducible numbers (xorshift64*).
-#[derive(Debug)]
-pub(crate) struct TestRng(pub(crate) u64);
-
-impl TestRng {
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).unwrap() % sides
-    }
-}

@@ -14,7 +14,7 @@ use std::{
 use kietop::domain::task::TaskState;
 
 use super::damage::{DAMAGE_KINDS, corrupt, fill_list};
-use crate::support::store::*;
+use crate::support::{hostile_server::SeededRng, store::*};
 
 const LIST_FILE: &str = "kietop.db";
 const WAL_FILE: &str = "kietop.db-wal";
@@ -179,7 +179,7 @@ const ALL_COMMANDS: [&[&str]; 14] = [
 
 /// Damages a list in each round and runs a command on it. Fails at the first silent loss.
 pub(crate) fn run_rounds(kietop: &str, rounds: usize, seed: u64) -> DamageCounts {
-    let mut rng = TestRng(seed);
+    let mut rng = SeededRng(seed);
     let mut counts = DamageCounts::default();
     let templates = [false, true].map(ListTemplate::new);
     for round in 0..rounds {

@@ -12,7 +12,7 @@ use kietop::{
     },
 };
 
-use crate::support::store::*;
+use crate::support::{hostile_server::SeededRng, store::*};
 
 /// Fills a list with tasks of every kind, and leaves it closed or with the log of a killed process.
 pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
@@ -69,9 +69,9 @@ pub(crate) struct DamageOutcome {
 pub(crate) const DAMAGE_KINDS: usize = 8;
 
 /// Damages bytes as a disk, a broken copy or an editor may.
-pub(crate) fn corrupt(bytes: &mut Vec<u8>, kind: usize, rng: &mut TestRng) {
+pub(crate) fn corrupt(bytes: &mut Vec<u8>, kind: usize, rng: &mut SeededRng) {
     let length = bytes.len();
-    let noise = |rng: &mut TestRng| u8::try_from(rng.roll(256)).unwrap();
+    let noise = |rng: &mut SeededRng| u8::try_from(rng.roll(256)).unwrap();
     match kind {
         0 => bytes.truncate(rng.roll(length)),
         1 => {
@@ -101,7 +101,7 @@ pub(crate) fn corrupt(bytes: &mut Vec<u8>, kind: usize, rng: &mut TestRng) {
 
 /// Damages a new list in each round. Fails at the first change that is not reported.
 pub(crate) fn run_rounds(rounds: usize, seed: u64) -> DamageOutcome {
-    let mut rng = TestRng(seed);
+    let mut rng = SeededRng(seed);
     let mut outcome = DamageOutcome::default();
     for round in 0..rounds {
         let list = TestList::new();

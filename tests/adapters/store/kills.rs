@@ -10,6 +10,7 @@ use std::{
 use kietop::adapters::store::SqliteStore;
 
 use crate::support::{
+    hostile_server::SeededRng,
     rerun::{job_path, rerun_test},
     store::*,
 };
@@ -39,7 +40,7 @@ pub(crate) fn run_rounds(test: &str, rounds: usize, seed: u64) -> Acknowledged {
         write_forever(&path);
     }
     let list = TestList::new();
-    let mut rng = TestRng(seed);
+    let mut rng = SeededRng(seed);
     let mut acks = HashMap::new();
 
     for round in 0..rounds {
