@@ -333,17 +333,12 @@ fn a_server_without_safe_tls_is_refused() {
             if expected.is_empty() {
                 assert!(reason.contains("connection closed by HOST"), "{reason}");
             } else {
-                assert_eq!(
-                    reason,
-                    format!("no secure connection to HOST: {expected}"),
-                    "{name}"
-                );
+                let expected = format!("no secure connection to HOST: {expected}");
+                assert_eq!(reason, expected, "{name}");
             }
             let bytes = received.recv().await.unwrap();
-            assert!(
-                !String::from_utf8_lossy(&bytes).contains("canary"),
-                "{name}"
-            );
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains("canary"), "{name}");
         }
     });
 }

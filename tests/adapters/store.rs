@@ -33,6 +33,20 @@ mod task_settings;
 
 use crate::support::store::*;
 
+/// Returns the result of a change that changes nothing.
+fn unchanged(watched: &WatchedTask) -> ChangeResult {
+    ChangeResult::Updated {
+        watched: Box::new(watched.clone()),
+        journal: Vec::new(),
+    }
+}
+
+/// Returns the last events of task "a".
+fn last_events(store: &mut SqliteStore, count: usize) -> Vec<JournalEvent> {
+    let lines = store.read_journal(&id("a"), count).unwrap();
+    lines.into_iter().map(|line| line.event).collect()
+}
+
 #[test]
 fn an_added_task_survives_a_restart() {
     let list = TestList::new();
@@ -61,13 +75,7 @@ fn adding_twice_is_reported_and_keeps_the_label() {
     store.apply(&[labelled("a", &other)]).unwrap();
 
     let expected = WatchedTask::new(Task::new(id("a"), FAMILY), Some(label), at(0));
-    assert_eq!(
-        results.last(),
-        Some(&ChangeResult::Updated {
-            watched: Box::new(expected.clone()),
-            journal: Vec::new()
-        })
-    );
+    assert_eq!(results.last(), Some(&unchanged(&expected)));
     assert_eq!(store.external_changes().unwrap(), []);
     assert_eq!(store.load().unwrap(), [expected]);
 }
@@ -91,10 +99,7 @@ fn a_removal_can_be_undone_after_a_restart() {
         restored.unwrap(),
         [
             ChangeResult::Added(Box::new(known[0].clone())),
-            ChangeResult::Updated {
-                watched: Box::new(known[0].clone()),
-                journal: Vec::new()
-            },
+            unchanged(&known[0]),
             ChangeResult::NotWatched
         ]
     );
@@ -135,20 +140,12 @@ fn the_saved_session_survives_a_restart() {
     store.save_session(&view(Tab::Ready, "!neon")).unwrap();
 
     assert_eq!(other.external_changes().unwrap(), []);
-    assert_eq!(
-        other.load_session().unwrap().list_view,
-        view(Tab::Ready, "!neon")
-    );
+    let saved_view = |store: &mut SqliteStore| store.load_session().unwrap().list_view;
+    assert_eq!(saved_view(&mut other), view(Tab::Ready, "!neon"));
     drop(store);
-    assert_eq!(
-        list.open().load_session().unwrap().list_view,
-        view(Tab::Ready, "!neon")
-    );
+    assert_eq!(saved_view(&mut list.open()), view(Tab::Ready, "!neon"));
     list.execute_sql("UPDATE outlook SET value = 'value of a newer version: x:'");
-    assert_eq!(
-        list.open().load_session().unwrap().list_view,
-        ListView::default()
-    );
+    assert_eq!(saved_view(&mut list.open()), ListView::default());
 }
 
 #[test]
@@ -209,8 +206,7 @@ fn the_journal_records_only_changes() {
         ])
         .unwrap();
 
-    let lines = store.read_journal(&id("a"), 99).unwrap();
-    let events: Vec<_> = lines.into_iter().map(|line| line.event).collect();
+    let events = last_events(&mut store, 99);
 
     let text = |text| CleanText::line(text, 99);
     assert_eq!(
@@ -228,8 +224,7 @@ fn the_journal_records_only_changes() {
             JournalEvent::Restored,
         ]
     );
-    let last = store.read_journal(&id("a"), 1).unwrap();
-    assert_eq!(last[0].event, JournalEvent::Restored);
+    assert_eq!(last_events(&mut store, 1), [JournalEvent::Restored]);
 }
 
 // F58
@@ -250,15 +245,9 @@ fn a_finished_task_lost_by_the_server_stays_done() {
     assert!(watched.is_no_longer_on_server());
     let message = watched.last_error_message();
     assert_eq!(message.as_deref(), Some("no longer on server"));
-    let last = store.read_journal(&id("a"), 2).unwrap();
-    let events: Vec<_> = last.into_iter().map(|line| line.event).collect();
-    assert_eq!(
-        events,
-        [
-            JournalEvent::StateChanged(CleanText::line("succeeded", 99)),
-            JournalEvent::NoLongerOnServer
-        ]
-    );
+    let events = last_events(&mut store, 2);
+    let succeeded = JournalEvent::StateChanged(CleanText::line("succeeded", 99));
+    assert_eq!(events, [succeeded, JournalEvent::NoLongerOnServer]);
     assert_eq!(events[1].description(), "no longer on server");
 
     for _ in 0..200 {
@@ -292,23 +281,15 @@ fn the_last_answer_is_stored_verbatim() {
     let list = TestList::new();
     let mut store = list.open();
     let raw = r#"{"taskId":"a","prompt":"\u001b[2J"}"#;
+    let answer = |state, raw| observed_as("a", state, TaskDetails::default(), raw);
+    store.apply(&[add("a"), answer(success(), raw)]).unwrap();
+
+    // An ignored answer does not replace it.
     store
-        .apply(&[
-            add("a"),
-            observed_as("a", success(), TaskDetails::default(), raw),
-        ])
+        .apply(&[answer(TaskState::Unrecognised, "{}")])
         .unwrap();
 
-    let lower_state = TaskState::Unrecognised;
-    store
-        .apply(&[observed_as("a", lower_state, TaskDetails::default(), "{}")])
-        .unwrap();
-
-    assert_eq!(
-        list.read_texts("SELECT body FROM raw"),
-        [raw],
-        "an ignored answer does not replace it"
-    );
+    assert_eq!(list.read_texts("SELECT body FROM raw"), [raw]);
 }
 
 #[test]
@@ -505,10 +486,7 @@ proptest! {
         let mut changes = vec![ListChange::add(id(&task), label, at(0))];
         for (answer, at) in answers {
             model.apply_answer(&answer, at);
-            changes.push(match answer {
-                Ok(observation) => ListChange::from_result(id(&task), Ok(observation), at),
-                Err(error) => ListChange::from_result(id(&task), Err(error), at),
-            });
+            changes.push(ListChange::from_result(id(&task), answer, at));
         }
         let model = WatchedTask::from_stored(model.task, model.label, model.added, model.poll_history);
 

@@ -131,21 +131,15 @@ fn a_disk_without_shm_uses_a_rollback_journal() {
         let written = last_call_on(&calls_before, "pwrite", &home.list());
         let flushed = last_call_on(&calls_before, "fsync", &home.list());
         let committed = last_call_on(&calls_before, "fsync", home.list().parent().unwrap());
-        assert!(
-            written < flushed && flushed < committed,
-            "{calls_before:#?}"
-        );
-        let attempts = calls.iter().filter(|call| call.contains("-shm"));
-        assert_eq!(
-            attempts.count(),
-            0,
-            "the log is not tried again on this disk"
-        );
+        assert!(written < flushed && flushed < committed, "{calls:#?}");
+        let tries_log_again = calls.iter().any(|call| call.contains("-shm"));
+        assert!(!tries_log_again, "{calls:#?}");
         for args in [&["list"][..], &["--read-only", "list"]] {
             let listed = home.run_ok(args, &faults);
             assert!(
-                listed.contains("task-1") && listed.contains("task-2"),
-                "{listed}"
+                ["task-1", "task-2"]
+                    .iter()
+                    .all(|task| listed.contains(task))
             );
         }
     }

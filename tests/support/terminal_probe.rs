@@ -49,20 +49,22 @@ pub(crate) fn run_probe(is_drawing: bool) -> ! {
         .expect("tokio");
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         let _guard = runtime.enter();
-        let (screen, interruptions) = TerminalScreen::enter(ScreenOptions {
+        let (mut screen, interruptions) = TerminalScreen::enter(ScreenOptions {
             captures_mouse: true,
             assumed_size: (80, 24),
             ..ScreenOptions::default()
         })
         .expect("a terminal");
-        runtime.block_on(run_loop(screen, interruptions, is_drawing))
+        let code = runtime.block_on(run_loop(&mut screen, interruptions, is_drawing));
+        screen.leave();
+        code
     }));
     runtime.shutdown_background();
     exit_now(result.unwrap_or_else(|_| PANIC_EXIT_CODE.cast_signed()))
 }
 
 async fn run_loop(
-    mut screen: TerminalScreen,
+    screen: &mut TerminalScreen,
     mut interruptions: mpsc::Receiver<Interruption>,
     is_drawing: bool,
 ) -> i32 {
@@ -77,7 +79,6 @@ async fn run_loop(
         if !screen.has_pending_output() {
             screen.set_title("kietop probe\x1b[31m").ok();
             if screen.draw(&mut |frame| probe.draw(frame)).is_err() {
-                screen.leave();
                 return HANG_UP_EXIT_CODE;
             }
         }
@@ -86,17 +87,14 @@ async fn run_loop(
             biased;
             Some(interruption) = interruptions.recv() => match interruption {
                 Interruption::Quit { signal } => {
-                    screen.leave();
                     return SIGNAL_EXIT_BASE + signal;
                 }
                 Interruption::HungUp => {
-                    screen.leave();
                     return HANG_UP_EXIT_CODE;
                 }
                 Interruption::Suspend => suspend = true,
                 // A hang-up sends CONT as well, and may do so first.
                 Interruption::Continued if screen.resume().is_err() => {
-                    screen.leave();
                     return HANG_UP_EXIT_CODE;
                 }
                 Interruption::TaskPanicked(text) => {
@@ -109,23 +107,20 @@ async fn run_loop(
             Some(input) = keys.next() => match input {
                 Ok(InputEvent::Key { chord, .. }) => match chord.typed_char() {
                     Some('q') => {
-                        screen.leave();
                         return 0;
                     }
-                    Some(key) => probe.handle_key(key, &mut screen),
+                    Some(key) => probe.handle_key(key, screen),
                     None if chord == KeyChord::ctrl('l') => screen.invalidate(),
                     None => suspend = chord == KeyChord::ctrl('z'),
                 },
                 Ok(InputEvent::Paste(text)) => probe.keys += text.matches('n').count(),
                 Ok(InputEvent::Mouse(..) | InputEvent::Reply(_) | InputEvent::Focus(_)) => {}
                 Err(_) => {
-                    screen.leave();
                     return HANG_UP_EXIT_CODE;
                 }
             },
             result = screen.flush_pending() => {
                 if result.is_err() {
-                    screen.leave();
                     return HANG_UP_EXIT_CODE;
                 }
             }

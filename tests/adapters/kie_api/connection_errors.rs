@@ -63,46 +63,29 @@ fn offline_reason(result: PollResult, origin: &str) -> String {
 // F25, F26
 #[tokio::test]
 async fn truncated_responses_are_reported() {
-    let table = [
-        "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"code\":200".to_owned(),
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"cod".to_owned(),
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"cod\r\n".to_owned(),
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n".to_owned(),
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{}".to_owned(),
-    ];
-    for response in table {
-        let mut server = RawServer::answering(response.clone()).await;
-        assert_eq!(
-            fetch_from(&server.origin()).await,
-            Err(PollError::ConnectionLost),
-            "{response}"
-        );
-        assert_eq!(
-            server.requests().len(),
-            1,
-            "no retry after the start of a response"
-        );
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let lost = Err(PollError::ConnectionLost);
+    for response in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"code\":200",
+        &format!("{chunked}5\r\n{{\"cod"),
+        &format!("{chunked}5\r\n{{\"cod\r\n"),
+        &format!("{chunked}zz\r\n{{}}\r\n0\r\n\r\n"),
+        &format!("{chunked}ffffffffffffffffff\r\n{{}}"),
+    ] {
+        let mut server = RawServer::answering(response).await;
+        assert_eq!(fetch_from(&server.origin()).await, lost, "{response}");
+        // No retry after the start of a response.
+        assert_eq!(server.requests().len(), 1, "{response}");
     }
-    let reset = vec![
-        Step::Read,
-        Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec()),
-        Step::Reset,
-    ];
-    let raw = RawServer::start(vec![reset]).await;
-    assert_eq!(
-        fetch_from(&raw.origin()).await,
-        Err(PollError::ConnectionLost)
-    );
+    let start = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec();
+    let raw = RawServer::start(vec![vec![Step::Read, Step::Write(start), Step::Reset]]).await;
+    assert_eq!(fetch_from(&raw.origin()).await, lost);
     // The error status counts, even with a truncated body.
-    assert_eq!(
-        fetch_answer("HTTP/1.1 502 Bad\r\nContent-Length: 500\r\n\r\n<h").await,
-        server_error(502, "")
-    );
+    let result = fetch_answer("HTTP/1.1 502 Bad\r\nContent-Length: 500\r\n\r\n<h").await;
+    assert_eq!(result, server_error(502, ""));
     // Without a length, truncation looks like the end; the JSON shows it.
-    assert_eq!(
-        fetch_answer("HTTP/1.1 200 OK\r\n\r\n{\"code\":200").await,
-        malformed("incomplete JSON")
-    );
+    let result = fetch_answer("HTTP/1.1 200 OK\r\n\r\n{\"code\":200").await;
+    assert_eq!(result, malformed("incomplete JSON"));
 }
 
 // F29, F32
@@ -124,11 +107,8 @@ async fn non_http_responses_are_malformed() {
     ];
     for response in table {
         let shown = response.chars().take(60).collect::<String>();
-        assert_eq!(
-            fetch_answer(response.clone()).await,
-            malformed("not HTTP"),
-            "{shown:?}"
-        );
+        let result = fetch_answer(response).await;
+        assert_eq!(result, malformed("not HTTP"), "{shown:?}");
     }
 }
 
@@ -195,11 +175,8 @@ async fn large_bodies_are_left_unread() {
             Step::Hold,
         ];
         let raw = RawServer::start(vec![steps]).await;
-        assert_eq!(
-            fetch_with_long_limits(&raw.origin()).await,
-            too_large,
-            "{head}"
-        );
+        let result = fetch_with_long_limits(&raw.origin()).await;
+        assert_eq!(result, too_large, "{head}");
     }
     let response = "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n";
     let raw = RawServer::answering(response).await;
@@ -221,24 +198,13 @@ async fn large_bodies_are_left_unread() {
 async fn compressed_answers_are_refused() {
     for encoding in ["gzip", "br", "gzip, gzip", "zstd"] {
         let head = format!("200 OK\r\nContent-Encoding: {encoding}");
-        assert_eq!(
-            fetch_answer(http_response(&head, "\u{1f}\u{8b}bomb")).await,
-            malformed("compressed body"),
-            "{encoding}"
-        );
+        let result = fetch_answer(http_response(&head, "\u{1f}\u{8b}bomb")).await;
+        assert_eq!(result, malformed("compressed body"), "{encoding}");
     }
-    assert!(
-        fetch_answer(http_response(
-            "200 OK\r\nContent-Encoding: Identity",
-            RUNNING,
-        ))
-        .await
-        .is_ok()
-    );
-    assert_eq!(
-        fetch_answer(http_response("503 No\r\nContent-Encoding: gzip", "x")).await,
-        server_error(503, "")
-    );
+    let plain = http_response("200 OK\r\nContent-Encoding: Identity", RUNNING);
+    assert!(fetch_answer(plain).await.is_ok());
+    let refused = http_response("503 No\r\nContent-Encoding: gzip", "x");
+    assert_eq!(fetch_answer(refused).await, server_error(503, ""));
 }
 
 // F26, F27, F28
@@ -262,11 +228,8 @@ async fn slow_servers_run_into_a_deadline() {
     let unread = ("request not read", vec![Step::Hold]);
     for (name, script) in scripts.into_iter().chain([unread]) {
         let mut server = RawServer::start(vec![script]).await;
-        assert_eq!(
-            fetch_in_time(&server.origin()).await,
-            Err(PollError::TimedOut),
-            "{name}"
-        );
+        let result = fetch_in_time(&server.origin()).await;
+        assert_eq!(result, Err(PollError::TimedOut), "{name}");
         assert!(server.requests().len() <= 1, "{name}: retried");
     }
 }
@@ -281,10 +244,8 @@ async fn a_refused_connection_is_offline() {
     let result = fetch_with_long_limits(&origin).await;
 
     assert_eq!(result.as_ref().unwrap_err().scope(), ErrorScope::Account);
-    assert_eq!(
-        offline_reason(result, &origin),
-        "connection refused by HOST"
-    );
+    let reason = offline_reason(result, &origin);
+    assert_eq!(reason, "connection refused by HOST");
 }
 
 // F1
@@ -295,10 +256,8 @@ async fn an_unknown_name_is_offline() {
     let result = fetch_in_time("https://kietop-test.invalid").await;
 
     let reason = offline_reason(result, "kietop-test.invalid");
-    assert!(
-        ["cannot resolve HOST", "connection to HOST timed out"].contains(&reason.as_str()),
-        "{reason}"
-    );
+    let expected = ["cannot resolve HOST", "connection to HOST timed out"];
+    assert!(expected.contains(&reason.as_str()), "{reason}");
 }
 
 // F4
@@ -322,10 +281,8 @@ async fn a_hanging_connection_is_offline() {
 
     let result = fetch_in_time(&origin).await;
 
-    assert_eq!(
-        offline_reason(result, &origin),
-        "connection to HOST timed out"
-    );
+    let reason = offline_reason(result, &origin);
+    assert_eq!(reason, "connection to HOST timed out");
 }
 
 // F26, F29
@@ -349,11 +306,8 @@ async fn header_and_trailer_floods_are_cut_off() {
         ];
         let mut raw = RawServer::start(vec![script]).await;
 
-        assert_eq!(
-            fetch_with_long_limits(&raw.origin()).await,
-            expected,
-            "{start}"
-        );
+        let result = fetch_with_long_limits(&raw.origin()).await;
+        assert_eq!(result, expected, "{start}");
         let taken = raw.flooded().await;
         assert!(taken < 8 * 1024 * 1024, "{start}: {taken} bytes");
     }

@@ -39,16 +39,12 @@ async fn an_invalid_renewed_link_is_an_error() {
         code: 422,
         message: CleanText::line("url is wrong", 99),
     };
-    assert_eq!(
-        renew_link(r#"{"code":422,"msg":"url is wrong","data":null}"#)
-            .await
-            .0,
-        Err(rejected)
-    );
-    assert_eq!(
-        renew_link(r#"{"code":404,"msg":"gone"}"#).await.0,
-        Err(PollError::NotFound)
-    );
+    for (body, error) in [
+        (r#"{"code":422,"msg":"url is wrong","data":null}"#, rejected),
+        (r#"{"code":404,"msg":"gone"}"#, PollError::NotFound),
+    ] {
+        assert_eq!(renew_link(body).await.0, Err(error), "{body}");
+    }
     for body in [
         r#"{"code":200,"data":null}"#,
         r#"{"code":200,"data":"file:///etc/passwd"}"#,
@@ -57,9 +53,7 @@ async fn an_invalid_renewed_link_is_an_error() {
         "<html>",
     ] {
         let link = renew_link(body).await.0;
-        assert!(
-            matches!(link, Err(PollError::Malformed(_))),
-            "{body}: {link:?}"
-        );
+        let is_malformed = matches!(link, Err(PollError::Malformed(_)));
+        assert!(is_malformed, "{body}: {link:?}");
     }
 }

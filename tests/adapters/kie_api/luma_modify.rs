@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kietop::domain::{
     link::{Link, Links},
     poll_result::{Observation, PollError, PollResult},
-    task::{CallbackStatus, FailureStage, Family, SuccessFlag, Task, TaskState},
+    task::{CallbackStatus, FailureStage, Family, SuccessFlag, Task, TaskDetails, TaskState},
     text::CleanText,
     watched_task::WatchedTask,
 };
@@ -42,31 +42,21 @@ pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
 fn the_documented_example_is_read_whole() {
     let seen = fixture_answer("succeeded").unwrap();
 
+    let expected = TaskDetails {
+        flag: Some(SuccessFlag::Number(1)),
+        prompt: Some(clean_line("A futuristic cityscape")),
+        callback: Some(clean_line("https://example.com/callback")),
+        watermark: Some(clean_line("")),
+        input: Some(Link::parse("https://example.com/video.mp4")),
+        origin_urls: Links::parse([
+            "https://tempfile.aiquickdraw.com/kieai/file/veo3-video/1755074605154fqb0m8ge.mp4",
+        ]),
+        created: timestamp("2025-08-13T09:42:51Z"),
+        completed: timestamp("2025-08-13T09:48:00Z"),
+        ..TaskDetails::default()
+    };
     assert_eq!(seen.state, succeeded(CallbackStatus::Delivered));
-    assert_eq!(seen.details.flag, Some(SuccessFlag::Number(1)));
-    assert_eq!(
-        seen.details.prompt,
-        Some(clean_line("A futuristic cityscape"))
-    );
-    assert_eq!(
-        seen.details.input,
-        Some(Link::parse("https://example.com/video.mp4"))
-    );
-    assert_eq!(
-        seen.details.callback,
-        Some(clean_line("https://example.com/callback"))
-    );
-    assert_eq!(seen.details.watermark, Some(clean_line("")));
-    assert_eq!(
-        seen.details.origin_urls,
-        Links::parse([
-            "https://tempfile.aiquickdraw.com/kieai/file/veo3-video/1755074605154fqb0m8ge.mp4"
-        ])
-    );
-    assert_eq!(
-        (seen.details.error_code, seen.details.error_message),
-        (None, None)
-    );
+    assert_eq!(seen.details, expected);
     let raw: Value = serde_json::from_str(&seen.raw).unwrap();
     assert_eq!(raw["taskId"], ID);
 
@@ -98,10 +88,8 @@ fn every_state_has_its_fixture() {
     for name in ["unknown_null", "unknown_422", "unknown_404"] {
         assert_eq!(fixture_answer(name), Err(PollError::NotFound), "{name}");
     }
-    assert_eq!(
-        fixture_answer("unauthorized"),
-        Err(PollError::Unauthorized(401))
-    );
+    let refused = Err(PollError::Unauthorized(401));
+    assert_eq!(fixture_answer("unauthorized"), refused);
     assert_eq!(fixture_answer("rate_limited"), rate_limited(429, None));
 }
 
@@ -277,12 +265,9 @@ fn texts_are_cleaned_and_capped() {
     }));
 
     let message = seen.details.error_message.unwrap();
-    assert!(
-        message
-            .as_str()
-            .starts_with("␛[31m e\u{301}\u{301}\u{301}\u{301} line<U+202E> xxx")
-    );
-    assert!(message.as_str().len() <= 4096 && message.as_str().ends_with('…'));
+    let message = message.as_str();
+    assert!(message.starts_with("␛[31m e\u{301}\u{301}\u{301}\u{301} line<U+202E> xxx"));
+    assert!(message.len() <= 4096 && message.ends_with('…'));
     assert_eq!(seen.details.error_code, Some(clean_line(r#"{"code":7}"#)));
     let prompt = seen.details.prompt.unwrap();
     assert!((16_000..=16_384).contains(&prompt.as_str().len()));
@@ -357,25 +342,29 @@ fn only_plausible_times_are_stored() {
     );
     let span = Some(Duration::from_secs(309));
 
-    assert_eq!(
-        took(json!(1_755_078_171), json!("2025-08-13T09:48:00")),
-        ((early, late), span)
-    );
-    assert_eq!(
-        took(json!(1_755_078_480), json!(1_755_078_171)),
-        ((late, early), None)
-    );
-    assert_eq!(took(json!(-1), json!(i64::MAX)), ((None, None), None));
-    assert_eq!(
-        took(json!(0), json!(1_755_078_480_000_i64)),
-        ((None, late), None)
-    );
     // A time ahead of our clock is kept: a clock may be wrong.
     let ahead = timestamp("2090-01-01T00:00:00Z");
-    assert_eq!(
-        took(json!("2090-01-01T00:00:00Z"), json!(null)),
-        ((ahead, None), None)
-    );
+    let (created, completed) = (1_755_078_171, 1_755_078_480);
+    for (first, second, times, run_time) in [
+        (
+            json!(created),
+            json!("2025-08-13T09:48:00"),
+            (early, late),
+            span,
+        ),
+        (json!(completed), json!(created), (late, early), None),
+        (json!(-1), json!(i64::MAX), (None, None), None),
+        (json!(0), json!(1_755_078_480_000_i64), (None, late), None),
+        (
+            json!("2090-01-01T00:00:00Z"),
+            json!(null),
+            (ahead, None),
+            None,
+        ),
+    ] {
+        let context = format!("{first} {second}");
+        assert_eq!(took(first, second), (times, run_time), "{context}");
+    }
 }
 
 /// Returns poll results for one task: good, broken, for other tasks, and of wrong types.
