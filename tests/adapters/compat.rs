@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use kietop::{
     adapters::{
-        export::json,
+        export::json::task_record,
         store::{Recovery, SqliteStore},
     },
     app::{
@@ -28,7 +28,7 @@ use kietop::{
         watched_task::{NotifySetting, WatchedTask},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use strum::VariantArray as _;
 use tempfile::TempDir;
 
@@ -99,7 +99,7 @@ fn id(text: &str) -> TaskId {
 
 /// Returns the task as JSON, without the message of a failed check.
 fn without_message(task: &WatchedTask) -> Value {
-    let mut json = json::task_record(task, TWO_WEEKS);
+    let mut json = task_record(task, TWO_WEEKS);
     if let Some(error) = json["checkError"].as_object_mut() {
         error.remove("message").unwrap();
     }
@@ -149,18 +149,11 @@ fn the_session_is_unchanged() {
     assert_eq!(session.list_view.tab, Tab::Ready);
     assert_eq!(session.list_view.order.key(), "-took");
     assert_eq!(session.list_view.query.to_string(), "!id:zz state:ready");
-    assert_eq!(
-        session.last_seen,
-        Some(time("2026-11-28T18:42:04.087550935Z"))
-    );
-    assert_eq!(
-        session.removals,
-        [
-            vec![id(REMOVED_FIRST)],
-            REMOVED_TOGETHER.map(id).to_vec(),
-            vec![id(REMOVED_LAST)],
-        ]
-    );
+    let last_seen = time("2026-11-28T18:42:04.087550935Z");
+    assert_eq!(session.last_seen, Some(last_seen));
+    let removals = [&[REMOVED_FIRST][..], &REMOVED_TOGETHER, &[REMOVED_LAST]];
+    let removals = removals.map(|tasks| tasks.iter().copied().map(id).collect::<Vec<_>>());
+    assert_eq!(session.removals, removals);
 }
 
 #[test]
@@ -180,35 +173,27 @@ fn removed_tasks_are_restored_with_their_data() {
         .map(|task| (task.id().as_str().to_owned(), without_message(task)))
         .collect();
     assert_eq!(tasks.len(), 15);
-    let task = &tasks[REMOVED_FIRST];
-    assert_eq!(
-        (&task["state"], &task["successFlag"]),
-        (&"failed".into(), &2.into())
-    );
-    assert_eq!(task["errorCode"], "422");
-    assert_eq!(
-        task["errorMessage"],
-        "Input video is 14.2 s long; the limit is 10 s."
-    );
-    let task = &tasks[REMOVED_LAST];
-    assert_eq!(
-        (&task["state"], &task["successFlag"]),
-        (&"failed".into(), &3.into())
-    );
-    assert_eq!(task["errorCode"], "500");
-    assert_eq!(task["waterMark"], "studio");
-    assert_eq!(task["durationMs"], 280_152);
-    let task = &tasks[running];
-    assert_eq!(task["state"], "generating");
-    assert_eq!(task["createTime"], "2026-11-28T18:25:14.424Z");
-    let task = &tasks[expired];
-    assert_eq!(task["state"], "succeeded");
-    assert_eq!(task["label"], "first test, blue car");
-    assert_eq!(task["completeTime"], "2026-11-13T15:40:44.424Z");
-    assert_eq!(
-        task["resultUrls"][0],
-        format!("http://127.0.0.1:4010/media/{expired}-0.mp4")
-    );
+    let url = format!("http://127.0.0.1:4010/media/{expired}-0.mp4");
+    let limit = "Input video is 14.2 s long; the limit is 10 s.";
+    for (task, field, value) in [
+        (REMOVED_FIRST, "state", json!("failed")),
+        (REMOVED_FIRST, "successFlag", json!(2)),
+        (REMOVED_FIRST, "errorCode", json!("422")),
+        (REMOVED_FIRST, "errorMessage", json!(limit)),
+        (REMOVED_LAST, "state", json!("failed")),
+        (REMOVED_LAST, "successFlag", json!(3)),
+        (REMOVED_LAST, "errorCode", json!("500")),
+        (REMOVED_LAST, "waterMark", json!("studio")),
+        (REMOVED_LAST, "durationMs", json!(280_152)),
+        (running, "state", json!("generating")),
+        (running, "createTime", json!("2026-11-28T18:25:14.424Z")),
+        (expired, "state", json!("succeeded")),
+        (expired, "label", json!("first test, blue car")),
+        (expired, "completeTime", json!("2026-11-13T15:40:44.424Z")),
+    ] {
+        assert_eq!(tasks[task][field], value, "{task} {field}");
+    }
+    assert_eq!(tasks[expired]["resultUrls"][0], url);
 }
 
 #[test]

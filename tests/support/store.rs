@@ -39,6 +39,11 @@ impl TestList {
         self.dir.path().join("data/kietop.db")
     }
 
+    /// Opens the list and makes these changes.
+    pub(crate) fn apply(&self, changes: &[ListChange]) {
+        self.open().apply(changes).unwrap();
+    }
+
     pub(crate) fn open(&self) -> SqliteStore {
         self.open_at(at(0))
     }

@@ -132,7 +132,7 @@ fn writing_back_never_replaces_another_file() {
     let list = TestList::new();
     let (mut store, _, _) = filled_store(&list);
     delete_list(&list);
-    list.open().apply(&[add("new")]).unwrap();
+    list.apply(&[add("new")]);
 
     store.write_back().unwrap();
 
@@ -180,7 +180,7 @@ fn a_leftover_wal_is_not_applied_to_another_list() {
     let list = TestList::new();
     let (mut store, _, _) = filled_store(&list);
     let other = TestList::new();
-    other.open().apply(&[add("x"), add("y")]).unwrap();
+    other.apply(&[add("x"), add("y")]);
     fs::rename(other.path(), list.path()).unwrap();
 
     assert_eq!(changed_ids(&mut store), ["-c", "a", "b", "x", "y"]);
@@ -282,7 +282,7 @@ fn a_read_only_list_is_readable_after_deletion() {
     assert_eq!(reader.apply(&[]), Err(missing_error(&list)));
     reader.write_back().unwrap_err();
     assert_eq!(list.files(), [""; 0]);
-    list.open().apply(&[add("new")]).unwrap();
+    list.apply(&[add("new")]);
     assert_eq!(reader.apply(&[]), Ok(Vec::new()), "the list is there again");
     assert_eq!(changed_ids(&mut reader), ["new"]);
     let state = |watched: &WatchedTask| watched.task.state().clone();

@@ -59,7 +59,7 @@ fn a_readable_file_is_made_private() {
     drop(list.open());
     fs::set_permissions(list.path(), Permissions::from_mode(0o644)).unwrap();
 
-    list.open().apply(&[add("a")]).unwrap();
+    list.apply(&[add("a")]);
 
     assert_eq!(file_mode(&list.path()), 0o600);
 }
@@ -96,7 +96,7 @@ fn a_read_only_list_is_shown() {
         return;
     }
     let list = TestList::new();
-    list.open().apply(&[add("a")]).unwrap();
+    list.apply(&[add("a")]);
     let folder = list.path().parent().unwrap().to_owned();
     fs::set_permissions(list.dir.path(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
@@ -118,7 +118,7 @@ fn a_read_only_list_is_shown() {
 fn a_newer_file_is_not_modified() {
     for version in [5, 99] {
         let list = TestList::new();
-        list.open().apply(&[add("a")]).unwrap();
+        list.apply(&[add("a")]);
         list.execute_sql(&format!("PRAGMA user_version = {version}"));
         let before = fs::read(list.path()).unwrap();
 
@@ -348,7 +348,7 @@ fn every_command_reports_damage() {
 #[test]
 fn foreign_triggers_and_keys_are_inert() {
     let list = TestList::new();
-    list.open().apply(&[add("a")]).unwrap();
+    list.apply(&[add("a")]);
     list.execute_sql(
         "CREATE TRIGGER t AFTER UPDATE ON meta BEGIN UPDATE task SET label = 'pwned'; END;
          CREATE TRIGGER u AFTER INSERT ON task BEGIN DELETE FROM task WHERE id = 'a'; END;
@@ -367,7 +367,7 @@ fn foreign_triggers_and_keys_are_inert() {
 #[test]
 fn a_view_in_place_of_a_table_is_not_read() {
     let list = TestList::new();
-    list.open().apply(&[add("a")]).unwrap();
+    list.apply(&[add("a")]);
     list.execute_sql(
         "ALTER TABLE journal RENAME TO journal_2;
          CREATE VIEW journal AS SELECT 1 AS seq, 2 AS at, 'x' AS task, 'added' AS kind, NULL AS detail",

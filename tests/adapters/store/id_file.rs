@@ -24,11 +24,9 @@ fn logged_events(list: &TestList) -> Vec<String> {
 #[test]
 fn the_id_file_keeps_removals_lost_by_the_wal() {
     let list = TestList::new();
-    list.open().apply(&["a", "b"].map(add)).unwrap();
+    list.apply(&["a", "b"].map(add));
     let old_copy = fs::read(list.path()).unwrap();
-    list.open()
-        .apply(&[remove("a"), set_label("b", "later")])
-        .unwrap();
+    list.apply(&[remove("a"), set_label("b", "later")]);
     fs::write(list.path(), old_copy).unwrap();
 
     let (mut store, reports) = list.open_damaged();
@@ -60,9 +58,7 @@ fn list_with_history() -> TestList {
 fn every_id_and_label_change_is_a_line() {
     let list = list_with_history();
     let label = CleanText::line("named", 256);
-    list.open()
-        .apply(&[add("a"), labelled("a", &label), set_label("d", "")])
-        .unwrap();
+    list.apply(&[add("a"), labelled("a", &label), set_label("d", "")]);
 
     assert_eq!(
         logged_events(&list),
@@ -121,7 +117,7 @@ fn all_ids_and_labels_are_recovered() {
 fn transactions_lost_by_the_wal_are_damage() {
     let list = list_with_history();
     let old_copy = fs::read(list.path()).unwrap();
-    list.open().apply(&["f", "g", "h"].map(add)).unwrap();
+    list.apply(&["f", "g", "h"].map(add));
     // An older copy is valid by itself.
     fs::write(list.path(), old_copy).unwrap();
 
@@ -142,7 +138,7 @@ fn transactions_lost_by_the_wal_are_damage() {
 fn an_add_interrupted_by_a_kill_is_kept() {
     let list = list_with_history();
     let before = fs::read(list.path()).unwrap();
-    list.open().apply(&[add("f")]).unwrap();
+    list.apply(&[add("f")]);
     fs::write(list.path(), before).unwrap();
     // The kill came before the commit, so no line confirms it.
     let mut ids = fs::read_to_string(list.ids()).unwrap();
@@ -287,7 +283,7 @@ fn a_bloated_id_file_is_compacted_on_open() {
     let changes: Vec<_> = (0..4500)
         .map(|n| set_label("a", &format!("{n} {}", "x".repeat(240))))
         .collect();
-    list.open().apply(&changes).unwrap();
+    list.apply(&changes);
     assert!(fs::metadata(list.ids()).unwrap().len() > 1 << 20);
 
     drop(list.open());

@@ -41,7 +41,7 @@ fn saved_results_survive_restart_removal_and_undo() {
         save_finished("a", SAVED_PATH),
         warned,
     ];
-    list.open().apply(&changes).unwrap();
+    list.apply(&changes);
 
     let mut store = list.open();
     store.apply(&[remove("a"), restore("a")]).unwrap();
@@ -50,30 +50,19 @@ fn saved_results_survive_restart_removal_and_undo() {
     let saved = &all[0].saved_results;
     assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
     assert_eq!(saved.files()[0].path, PathBuf::from(SAVED_PATH));
-    assert_eq!(
-        (saved.pending_folder.clone(), saved.expiry_warned),
-        (None, Some(at(3)))
-    );
+    assert_eq!(saved.pending_folder, None);
+    assert_eq!(saved.expiry_warned, Some(at(3)));
     let journal = store.read_journal(&id("a"), 99).unwrap();
-    assert_eq!(
-        journal[2],
-        JournalLine {
-            at: at(2),
-            event: JournalEvent::Saved(CleanText::line(SAVED_PATH, 999)),
-        }
-    );
-    assert_eq!(
-        descriptions(&journal)[3..],
-        ["removed from the list", "restored"]
-    );
+    let event = JournalEvent::Saved(CleanText::line(SAVED_PATH, 999));
+    assert_eq!(journal[2], JournalLine { at: at(2), event });
+    let tail = &descriptions(&journal)[3..];
+    assert_eq!(tail, ["removed from the list", "restored"]);
 }
 
 #[test]
 fn a_pending_save_stays_started() {
     let list = TestList::new();
-    list.open()
-        .apply(&[add("a"), observed("a", success()), save_started("a")])
-        .unwrap();
+    list.apply(&[add("a"), observed("a", success()), save_started("a")]);
     let pending_folder = || {
         list.open().load().unwrap()[0]
             .saved_results
@@ -83,13 +72,13 @@ fn a_pending_save_stays_started() {
     assert_eq!(pending_folder(), Some("/home/me/Videos/kietop".into()));
 
     let transient = DownloadError::NoAnswer(PollError::ConnectionLost);
-    list.open().apply(&[save_failed("a", transient)]).unwrap();
+    list.apply(&[save_failed("a", transient)]);
     assert!(pending_folder().is_some());
     let permanent = DownloadError::LinkExpired {
         status: 404,
         why: None,
     };
-    list.open().apply(&[save_failed("a", permanent)]).unwrap();
+    list.apply(&[save_failed("a", permanent)]);
     assert_eq!(pending_folder(), None);
     let journal = list.open().read_journal(&id("a"), 99).unwrap();
     assert_eq!(
@@ -104,9 +93,7 @@ fn a_pending_save_stays_started() {
 #[test]
 fn a_retry_survives_a_restart_without_journal_lines() {
     let list = TestList::new();
-    list.open()
-        .apply(&[add("a"), observed("a", success()), save_started("a")])
-        .unwrap();
+    list.apply(&[add("a"), observed("a", success()), save_started("a")]);
     let not_ready = || DownloadError::NotReady {
         status: 404,
         why: None,
@@ -115,20 +102,16 @@ fn a_retry_survives_a_restart_without_journal_lines() {
     let failed_at =
         |second: u64, error| ListChange::new(id("a"), at(second), ChangeKind::SaveFailed(error));
 
-    list.open().apply(&[failed_at(2, not_ready())]).unwrap();
+    list.apply(&[failed_at(2, not_ready())]);
     let first = retry().unwrap();
     assert_eq!((first.tries, first.at), (1, at(7)));
-    list.open().apply(&[failed_at(8, not_ready())]).unwrap();
+    list.apply(&[failed_at(8, not_ready())]);
     assert_eq!(retry().unwrap().tries, 2);
     let journal = list.open().read_journal(&id("a"), 99).unwrap();
-    assert_eq!(
-        descriptions(&journal)[2..],
-        ["save failed: not ready yet (404)"]
-    );
+    let tail = &descriptions(&journal)[2..];
+    assert_eq!(tail, ["save failed: not ready yet (404)"]);
 
-    list.open()
-        .apply(&[save_finished("a", SAVED_PATH)])
-        .unwrap();
+    list.apply(&[save_finished("a", SAVED_PATH)]);
     assert_eq!(retry(), None);
 }
 
@@ -151,15 +134,13 @@ fn another_instance_sees_a_saved_file() {
 #[test]
 fn a_flipped_byte_in_a_path_is_damage() {
     let list = TestList::new();
-    list.open()
-        .apply(&[
-            add("a"),
-            observed("a", success()),
-            save_finished("a", SAVED_PATH),
-            add("b"),
-            save_finished("b", SAVED_PATH),
-        ])
-        .unwrap();
+    list.apply(&[
+        add("a"),
+        observed("a", success()),
+        save_finished("a", SAVED_PATH),
+        add("b"),
+        save_finished("b", SAVED_PATH),
+    ]);
     list.execute_sql("UPDATE task SET saves = replace(saves, 'Videos', 'Videot') WHERE id = 'a'");
 
     let (mut store, reports) = list.open_damaged();
@@ -167,12 +148,7 @@ fn a_flipped_byte_in_a_path_is_damage() {
 
     reports.take_single();
     assert_eq!(all.len(), 2);
-    assert_eq!(
-        all[1].saved_results.files()[0].path,
-        PathBuf::from(SAVED_PATH)
-    );
-    assert!(
-        all[0].saved_results.files().is_empty(),
-        "recovered by id only"
-    );
+    let files = |at: usize| all[at].saved_results.files();
+    assert_eq!(files(1)[0].path, PathBuf::from(SAVED_PATH));
+    assert!(files(0).is_empty(), "recovered by id only");
 }
