@@ -61,11 +61,8 @@ fn the_bodys_code_decides() {
         let body = json!({"code": code, "msg": "words", "data": {"successFlag": 1}}).to_string();
         // With any HTTP status.
         for status in [200, 500] {
-            assert_eq!(
-                interpret_body(status, body.clone()),
-                expected,
-                "{code} by {status}"
-            );
+            let result = interpret_body(status, body.clone());
+            assert_eq!(result, expected, "{code} by {status}");
         }
     }
 }
@@ -120,10 +117,9 @@ fn the_http_status_decides_where_the_body_does_not() {
 
 #[test]
 fn partial_api_refusals_count_and_cloudflare_json_not() {
-    assert_eq!(
-        interpret_body(401, r#"{"code":401,"msg":"You do no"#),
-        Err(PollError::Unauthorized(401))
-    );
+    let partial = r#"{"code":401,"msg":"You do no"#;
+    let refused = Err(PollError::Unauthorized(401));
+    assert_eq!(interpret_body(401, partial), refused);
     let page = r#"{"title":"Error 1020: Access denied","status":403,"cloudflare_error":true}"#;
     assert_eq!(interpret_body(403, page), Err(PollError::Blocked(403)));
     let text = "error code: 1020";
@@ -146,10 +142,8 @@ fn retry_after_of_server_errors_is_obeyed() {
             retry_after,
             body: body.into(),
         };
-        assert_eq!(
-            reply.interpret(&id(), Family::LumaModify, &mut ResponseNotes::default()),
-            Err(PollError::RateLimited { code, retry_after })
-        );
+        let result = reply.interpret(&id(), Family::LumaModify, &mut ResponseNotes::default());
+        assert_eq!(result, Err(PollError::RateLimited { code, retry_after }));
     }
 }
 
@@ -162,10 +156,8 @@ fn codes_are_read_in_other_spellings() {
         assert!(interpret_body(200, body).is_ok(), "{code}");
     }
     assert!(interpret_body(200, json!({"data": data}).to_string()).is_ok());
-    assert_eq!(
-        interpret_body(200, r#"{"code":"401"}"#),
-        Err(PollError::Unauthorized(401))
-    );
+    let refused = Err(PollError::Unauthorized(401));
+    assert_eq!(interpret_body(200, r#"{"code":"401"}"#), refused);
     let no_number = malformed("code is not a number");
     for code in ["\"ok\"", "true", "1e30", "[200]", "0.5"] {
         let body = format!(r#"{{"code":{code},"data":{data}}}"#);
@@ -188,11 +180,8 @@ fn unknown_tasks_are_recognised_in_every_form() {
         r#"{"code":422,"msg":"Task not found"}"#,
         r#"{"code":404,"msg":"x"}"#,
     ] {
-        assert_eq!(
-            interpret_body(200, body),
-            Err(PollError::NotFound),
-            "{body}"
-        );
+        let result = interpret_body(200, body);
+        assert_eq!(result, Err(PollError::NotFound), "{body}");
     }
 }
 
@@ -278,10 +267,8 @@ fn broken_documents_are_reported() {
         assert!(!reason.as_str().contains("junk"));
     }
     // Broken JSON with status 404 does not mean a wrong address.
-    assert_eq!(
-        interpret_body(404, "{\"code\":404"),
-        malformed("incomplete JSON")
-    );
+    let result = interpret_body(404, "{\"code\":404");
+    assert_eq!(result, malformed("incomplete JSON"));
 }
 
 // F34, F35, F37
@@ -292,19 +279,14 @@ fn half_broken_documents_are_still_used() {
          \"taskId\":\"{ID}\",\"errorMessage\":\"cut \\ud83d\"}}}} \n"
     );
     let seen = interpret_body(200, body).unwrap();
-    assert_eq!(
-        seen.details.flag,
-        Some(SuccessFlag::Number(0)),
-        "the last duplicate key counts"
-    );
+    // The last duplicate key counts.
+    assert_eq!(seen.details.flag, Some(SuccessFlag::Number(0)));
     assert_eq!(seen.details.error_message, Some(clean_line("cut \u{fffd}")));
 
     let mut body = br#"{"code":200,"data":{"successFlag":0,"errorMessage":"bad "#.to_vec();
     body.extend_from_slice(b"\xff\xfe\"}}");
-    assert_eq!(
-        interpret_body(200, body).unwrap().details.error_message,
-        Some(clean_line("bad \u{fffd}\u{fffd}"))
-    );
+    let message = interpret_body(200, body).unwrap().details.error_message;
+    assert_eq!(message, Some(clean_line("bad \u{fffd}\u{fffd}")));
 }
 
 // F40
@@ -356,10 +338,8 @@ fn code_501_is_final() {
     let seen = fixture_answer("generation_failed_501").unwrap();
     assert_eq!(seen.state, failed);
     assert_eq!(seen.details.error_code, Some(clean_line("501")));
-    assert_eq!(
-        seen.details.error_message,
-        Some(clean_line("Generation failed, please try again."))
-    );
+    let message = clean_line("Generation failed, please try again.");
+    assert_eq!(seen.details.error_message, Some(message));
 
     let with_code_501 = |data: Value| {
         let body = json!({"code": 501, "msg": "m", "data": data});
@@ -382,12 +362,8 @@ fn code_501_is_final() {
         "successFlag": 2, "errorCode": 7, "errorMessage": "own", "createTime": 1_755_078_171_000_i64,
     }))
     .unwrap();
-    assert_eq!(
-        seen.state,
-        TaskState::Failed {
-            stage: FailureStage::Creation
-        }
-    );
+    let stage = FailureStage::Creation;
+    assert_eq!(seen.state, TaskState::Failed { stage });
     assert_eq!(seen.details.error_code, Some(clean_line("7")));
     assert_eq!(seen.details.error_message, Some(clean_line("own")));
     assert_eq!(seen.details.created, timestamp("2025-08-13T09:42:51Z"));
