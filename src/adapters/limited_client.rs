@@ -1,8 +1,8 @@
 //! The API client within the limits on requests. Every request passes here: of the dashboard, of
 //! `--refresh` and `wait`, retries, and link renewals.
 //!
-//! The limiter may be a file, whose disk may hang: it is used on the blocking pool, and after
-//! [`FILE_TIMEOUT`] the limits are kept in memory.
+//! The limiter may be a file, whose disk may hang: it is used on the blocking pool, and after three
+//! seconds without a response the limits are kept in memory.
 
 use std::{sync::Arc, time::Duration};
 

@@ -27,7 +27,6 @@ use kietop::{
 use crate::support::{
     deadline, poll_request,
     pty::{KIETOP, PtyLaunch},
-    rerun::{assert_passes, job, rerun_test},
 };
 
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
@@ -561,6 +560,8 @@ fn the_dashboard_and_its_browser_do_not_show_the_key() {
 #[cfg(target_os = "linux")]
 #[test]
 fn process_memory_is_protected() {
+    use crate::support::rerun::{assert_passes, job, rerun_test};
+
     if job().is_some() {
         kietop::runtime::terminal::harden_process().unwrap();
         let behaviour = rustix::process::dumpable_behavior().unwrap();

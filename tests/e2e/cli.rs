@@ -468,7 +468,7 @@ fn simulate_and_demo_refuse_invalid_options() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs Linux")]
 #[test]
 fn add_completes_when_stdout_is_full() {
     let home = TestHome::new();

@@ -185,7 +185,7 @@ fn a_closed_pipe_ends_quietly() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs Linux")]
 #[test]
 fn a_full_disk_is_reported_without_panic() {
     let home = TestHome::with_tasks(&[ID]);
@@ -367,7 +367,6 @@ async fn account_errors_say_the_next_step() {
 
 /// Runs kietop under a `ulimit` of the shell; as `nobody` if we are root, because process limits do
 /// not apply to root.
-#[cfg(target_os = "linux")]
 fn run_with_limit(home: &TestHome, limit: &str, args: &[&str]) -> Output {
     use std::os::unix::process::CommandExt as _;
     // The option -u of bash is -p in dash. The copy in the home folder may be read by `nobody`.
@@ -382,7 +381,7 @@ fn run_with_limit(home: &TestHome, limit: &str, args: &[&str]) -> Output {
     deadline::output(&mut command)
 }
 
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs Linux")]
 #[test]
 fn resource_limits_are_reported_without_panic() {
     use std::os::unix::fs::PermissionsExt as _;

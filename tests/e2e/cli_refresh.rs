@@ -130,7 +130,7 @@ async fn one_signal_ends_a_refresh_and_keeps_answers() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs Linux")]
 #[tokio::test]
 async fn under_nohup_a_command_survives_a_hang_up() {
     for args in [["list", "--refresh"].as_slice(), &["wait"]] {
@@ -149,7 +149,7 @@ async fn under_nohup_a_command_survives_a_hang_up() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs Linux")]
 #[tokio::test]
 async fn a_killed_refresh_blocks_nobody() {
     let ids = ["task-a", "task-b", "task-c", "task-d"];

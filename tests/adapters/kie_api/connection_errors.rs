@@ -261,7 +261,7 @@ async fn an_unknown_name_is_offline() {
 }
 
 // F4
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs Linux")]
 #[tokio::test]
 async fn a_hanging_connection_is_offline() {
     use tokio::net::{TcpSocket, TcpStream};
@@ -335,7 +335,7 @@ async fn a_half_open_connection_costs_one_request() {
 }
 
 // F30, F31, F36, F66: bodies of the largest size that would use much memory when parsed.
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "needs Linux")]
 #[tokio::test]
 async fn hostile_answers_take_little_memory() {
     const TEST: &str = "kie_api::connection_errors::hostile_answers_take_little_memory";
