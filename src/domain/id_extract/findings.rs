@@ -294,10 +294,11 @@ pub(super) fn redact_values(text: &str) -> String {
     let is_end = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'));
     for part in text.split_inclusive(is_end) {
         let word = part.trim_end_matches(is_end);
-        let is_secret = ends_with_secret_name(&before);
         let is_plain = word.chars().count() <= MAX_CONTEXT_WORD
             && (word.len() < 8 || !word.contains(|c: char| c.is_ascii_digit()));
         if !word.is_empty() {
+            // Asked for words only: between words it would walk back over all separators.
+            let is_secret = ends_with_secret_name(&before);
             shown.push_str(if is_plain && !is_secret { word } else { "…" });
         }
         before.push_str(part);
