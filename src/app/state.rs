@@ -43,10 +43,7 @@ pub use self::{
     settings::{ApiKeyStatus, AppSettings},
     write_queue::WriteQueue,
 };
-use super::{
-    keymap::{KeyContext, Keymap},
-    notifications::NotificationBatch,
-};
+use super::keymap::{KeyContext, Keymap};
 use crate::domain::{
     comparison::Comparison,
     estimate::Estimate,
@@ -385,10 +382,6 @@ impl State {
             .absence
             .as_ref()
             .map(|absence| absence.summary(&self.list, now))
-    }
-
-    pub const fn notification_batch(&self) -> Option<&NotificationBatch> {
-        self.notifications.batch.as_ref()
     }
 
     pub fn can_undo(&self) -> bool {
