@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use strum::{EnumString, VariantNames};
+
 use super::themes::ThemePalettes;
 use crate::{
     app::{keymap::Keymap, notifications::NotificationSettings},
@@ -70,7 +72,7 @@ impl Default for UserSettings {
 }
 
 /// Whether only ASCII is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum AsciiMode {
     /// Depends on the charset of the locale and on the terminal.

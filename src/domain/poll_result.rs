@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use strum::IntoStaticStr;
 
 use super::{
     task::{TaskDetails, TaskState},
@@ -46,7 +47,7 @@ pub enum RetryRule {
 /// The reason why a check failed. Plain and comparable; texts are clean.
 ///
 /// The names of the variants are used in JSON and in the list file.
-#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum PollError {
     /// No connection: unknown host, connection refused, network unreachable.

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use strum::{EnumString, VariantNames};
+
 use super::{comparison::VideoSource, link::VideoUrl, task::TaskId};
 
 /// A request number, to recognise a preview that arrives late.
@@ -84,7 +86,7 @@ impl PreviewError {
 }
 
 /// The setting for previews.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum PreviewMode {
     /// The best that the terminal supports; off over SSH and inside a terminal multiplexer.

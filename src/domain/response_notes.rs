@@ -3,7 +3,7 @@
 //! They never change a task.
 
 use jiff::{SignedDuration, Timestamp};
-use strum::VariantArray as _;
+use strum::VariantArray;
 
 use super::{
     poll_request::Backoff,
@@ -16,7 +16,7 @@ use super::{
 pub const MAX_EXCERPT_LEN: usize = 2 * 1024;
 
 /// An unusual property of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum Anomaly {
     /// The answer could not be parsed, or was for another task.
     Malformed,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use strum::VariantArray as _;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::{
     estimate::Estimate,
@@ -23,7 +23,7 @@ pub const EXPIRING: Duration = Duration::from_hours(48);
 pub const EXPIRING_SOON: Duration = Duration::from_hours(24);
 
 /// The status of a task as the user sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, VariantArray)]
 pub enum Status {
     /// Not answered yet.
     New,
@@ -89,16 +89,7 @@ impl Status {
 
 /// A tab of the list.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Default,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, EnumString, IntoStaticStr, VariantArray,
 )]
 pub enum Tab {
     #[default]

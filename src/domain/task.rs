@@ -5,6 +5,7 @@
 use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use strum::{EnumString, IntoStaticStr};
 
 use super::{
     link::{Link, Links, VideoUrl},
@@ -82,17 +83,7 @@ impl fmt::Debug for TaskId {
 
 /// The API that a task belongs to, which its id does not show.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Default,
-    strum::EnumString,
-    strum::IntoStaticStr,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, EnumString, IntoStaticStr,
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum Family {

@@ -26,6 +26,7 @@ use std::{
 };
 
 use rusqlite::types::ValueRef;
+use strum::{EnumString, IntoStaticStr};
 
 use super::{checksum::checksum, errors, side_files};
 use crate::{
@@ -69,7 +70,7 @@ impl IdLog {
     }
 }
 
-#[derive(Debug, Clone, Copy, strum::EnumString, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum IdLogEvent {
     Add,

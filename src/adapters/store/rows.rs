@@ -10,7 +10,7 @@ use rusqlite::{
     types::{ToSql as _, ToSqlOutput, ValueRef},
 };
 use serde::{Deserialize, Serialize};
-use strum::VariantArray as _;
+use strum::{IntoStaticStr, VariantArray};
 
 use super::checksum::checksum;
 use crate::domain::{
@@ -30,9 +30,7 @@ use crate::domain::{
 ///
 /// The checksum covers the columns before it, and those added later, which follow it, unless they
 /// are null. So rows of older versions keep their checksum.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 enum Column {
     Id,

@@ -1,5 +1,7 @@
 //! The actions that keys run, and the contexts in which keys are pressed.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use crate::{app::copy_payload::CopyKind, domain::status::Tab};
 
 /// A user command, independent of its key.
@@ -91,17 +93,7 @@ pub enum Action {
 /// The context of a key press, which decides what the key means.
 ///
 /// The names are used in config files.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum KeyContext {
     List,
@@ -147,7 +139,7 @@ impl Action {
 }
 
 impl KeyContext {
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+    pub const ALL: &[Self] = <Self as VariantArray>::VARIANTS;
 
     /// Returns the name in config files.
     pub fn name(self) -> &'static str {

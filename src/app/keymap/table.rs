@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use KeyGroup::{Copying, Dialogs, Navigation, Polling, Program, Search, Tasks};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::{
     action::{Action, KeyContext, KeyContext as In},
@@ -14,7 +15,7 @@ use super::{
 use crate::{app::copy_payload::CopyKind, domain::status::Tab};
 
 /// A group of keys in the help, in its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray, IntoStaticStr)]
 pub enum KeyGroup {
     #[strum(serialize = "Moving")]
     Navigation,
@@ -30,7 +31,7 @@ pub enum KeyGroup {
 }
 
 impl KeyGroup {
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+    pub const ALL: &[Self] = <Self as VariantArray>::VARIANTS;
 
     /// Returns the heading in the help.
     pub fn name(self) -> &'static str {

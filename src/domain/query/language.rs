@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use strum::VariantArray as _;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{duration_text::HumanDuration, fuzzy::SearchPattern};
 
@@ -111,9 +111,7 @@ impl FilterField {
 }
 
 /// A state in the filter language: those of JSON, and those on the screen.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", ascii_case_insensitive)]
 pub enum StateWord {
     New,

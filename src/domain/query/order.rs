@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
-use strum::VariantArray as _;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{
     status::{self, Tab},
@@ -17,16 +17,7 @@ const TITLE_KEY_LEN: usize = 64;
 
 /// The sort key: a column, or the last change.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Default,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, EnumString, IntoStaticStr, VariantArray,
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum SortColumn {
