@@ -517,6 +517,42 @@ fn undo_restores_the_order() {
 }
 
 #[test]
+fn an_undone_removal_is_in_the_journal() {
+    let mut story = Story::with_tasks([task("a").ready("5m").created("14:00")]);
+    let journal_reads = |story: &Story| {
+        story.count_effects(|effect| matches!(effect, Effect::Store(StoreRequest::ReadJournal(_))))
+    };
+    assert_eq!(journal_reads(&story), 1);
+
+    story.press(&["d", "u"]);
+
+    assert_eq!(story.selected(), "a");
+    assert_eq!(journal_reads(&story), 2);
+}
+
+#[test]
+fn a_late_reply_does_not_stop_a_task_that_answers_again() {
+    let mut story = Story::with_tasks([due_task("a")]);
+    story.is_disk_slow = true;
+    let rejected = PollError::Rejected {
+        code: 422,
+        message: support::line("no"),
+    };
+    story.answer("a", Err(rejected));
+    assert_eq!(
+        story.poll_state("a"),
+        PollState::Stopped(StopReason::Rejected)
+    );
+    story.advance(5 * SECOND);
+    story.press(&["r"]);
+    story.answer("a", running());
+
+    story.flush_writes();
+
+    assert!(matches!(story.poll_state("a"), PollState::DueAt(_)));
+}
+
+#[test]
 fn a_failed_undo_can_be_retried() {
     let mut story = Story::with_tasks([task("a").ready("5m").created("14:00")]);
     story.press(&["d"]);

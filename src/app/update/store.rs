@@ -223,7 +223,12 @@ fn merge_row(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask {
         .is_some_and(|at| now.age_of(at) < schedule::SUSPEND_GAP);
     task.poll_state = match (before.poll_state, task.poll_state) {
         (in_flight @ PollState::InFlight { .. }, _) => in_flight,
-        (_, stopped @ PollState::Stopped(_)) => stopped,
+        // A rejection counts if it is the last answer: the user may have asked again since.
+        (_, stopped @ PollState::Stopped(reason))
+            if is_answered || reason == StopReason::Finished =>
+        {
+            stopped
+        }
         (own @ PollState::DueAt(_), _) if state.poll_queue.needs_own_probe(now.mono) => own,
         (PollState::DueAt(_) | PollState::Stopped(StopReason::Rejected), _)
             if is_answered && is_recent =>
@@ -385,10 +390,13 @@ fn report_results(
     for (change, result) in changes.iter().zip(results) {
         let id = &change.task;
         match (&change.kind, result) {
-            (_, ChangeResult::Added(watched)) => added.push(match cx.state.list.get(id) {
-                Some(_) => merge_row(cx.state, *watched, cx.now),
-                None => *watched,
-            }),
+            (_, ChangeResult::Added(watched)) => {
+                selection::invalidate_journal(cx.state, id);
+                added.push(match cx.state.list.get(id) {
+                    Some(_) => merge_row(cx.state, *watched, cx.now),
+                    None => *watched,
+                });
+            }
             (ChangeKind::Remove, ChangeResult::Removed | ChangeResult::NotWatched) => gone.push(id),
             (kind, ChangeResult::Updated { watched, journal }) => {
                 known += usize::from(matches!(kind, ChangeKind::Add { .. }));
