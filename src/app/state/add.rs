@@ -14,6 +14,9 @@ use crate::domain::{
 /// Maximum length of the pasted text, in bytes; the rest is cut, and the dialog says so.
 const MAX_PASTE_LEN: usize = 4 * 1024 * 1024;
 
+/// Maximum length of the typed text, in bytes.
+const MAX_LINE_LEN: usize = 4096;
+
 /// An id found in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -36,7 +39,7 @@ pub enum AddField {
     Label,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AddDialog {
     pub ids: LineEditor,
     pub label: LineEditor,
@@ -54,6 +57,24 @@ pub struct AddDialog {
     pub field: AddField,
     /// Index of the current candidate.
     pub cursor: usize,
+}
+
+impl Default for AddDialog {
+    fn default() -> Self {
+        Self {
+            ids: LineEditor::new("", MAX_LINE_LEN),
+            label: LineEditor::new("", MAX_LABEL_LEN),
+            pasted: String::new(),
+            from_paste: Extracted::default(),
+            candidates: Vec::new(),
+            rejected: Vec::new(),
+            more_rejected: 0,
+            skipped: Skipped::default(),
+            is_truncated: false,
+            field: AddField::default(),
+            cursor: 0,
+        }
+    }
 }
 
 impl AddDialog {

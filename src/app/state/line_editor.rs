@@ -17,12 +17,6 @@ pub struct LineEditor {
     max_len: usize,
 }
 
-impl Default for LineEditor {
-    fn default() -> Self {
-        Self::new("", 4096)
-    }
-}
-
 impl LineEditor {
     pub fn new(text: &str, max_len: usize) -> Self {
         Self {

@@ -54,7 +54,7 @@ pub(super) fn paste(cx: &mut Context, text: &str) {
 /// Applies the edited text to what depends on it.
 fn apply_edit(cx: &mut Context) {
     match &mut cx.state.overlay {
-        Some(Overlay::Add(dialog)) => {
+        Some(Overlay::Add(dialog)) if dialog.field == AddField::Ids => {
             dialog.update_candidates(&cx.state.list, &cx.state.settings.secrets);
         }
         Some(Overlay::Menu(menu)) => {
