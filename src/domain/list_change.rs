@@ -125,8 +125,8 @@ impl ListChange {
                 }
                 Vec::new()
             }
-            ChangeKind::Remove => vec![JournalEvent::Removed],
-            ChangeKind::Restore => Vec::new(),
+            // A removal is journaled with its row; a restore of a listed task changes nothing.
+            ChangeKind::Remove | ChangeKind::Restore => Vec::new(),
             ChangeKind::Checked(answer) => apply_check(watched, answer, self.at),
             ChangeKind::Opened(url) => vec![JournalEvent::Opened(text(url))],
             ChangeKind::SaveBegun(folder) => {

@@ -17,9 +17,9 @@ pub(in crate::app) enum UndoStep {
 }
 
 impl UndoStep {
-    /// Reports whether these changes are the undo of this step.
-    fn is_performed_by(&self, changes: &[ListChange]) -> bool {
-        let undo: Vec<_> = match self {
+    /// Returns the changes that undo the step.
+    pub(in crate::app) fn changes(&self) -> Vec<(TaskId, ChangeKind)> {
+        match self {
             Self::Removal(tasks) => {
                 let restore = |task: &TaskId| (task.clone(), ChangeKind::Restore);
                 tasks.iter().map(restore).collect()
@@ -30,7 +30,12 @@ impl UndoStep {
                 };
                 labels.iter().map(relabel).collect()
             }
-        };
+        }
+    }
+
+    /// Reports whether these changes are the undo of this step.
+    fn is_performed_by(&self, changes: &[ListChange]) -> bool {
+        let undo = self.changes();
         let changes = changes.iter().map(|change| (&change.task, &change.kind));
         undo.iter().map(|(task, kind)| (task, kind)).eq(changes)
     }

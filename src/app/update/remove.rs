@@ -41,17 +41,10 @@ pub(super) fn remove_tasks(cx: &mut Context, tasks: Vec<TaskId>) {
 /// Undoes the last change: a removal, also of an earlier run, or labels. Writes still in flight
 /// count too, since writes keep their order.
 pub(super) fn undo(cx: &mut Context) {
-    let at = cx.now.wall;
-    let changes = match cx.state.undo_stack.pop() {
-        Some(UndoStep::Removal(tasks)) => {
-            let restore = |task| ListChange::new(task, at, ChangeKind::Restore);
-            tasks.into_iter().map(restore).collect()
-        }
-        Some(UndoStep::Labels(labels)) => {
-            let relabel = |(task, label)| ListChange::new(task, at, ChangeKind::Label(label));
-            labels.into_iter().map(relabel).collect()
-        }
-        None => return reply(cx, Severity::Info, message_line::NOTHING_TO_UNDO),
+    let Some(step) = cx.state.undo_stack.pop() else {
+        return reply(cx, Severity::Info, message_line::NOTHING_TO_UNDO);
     };
+    let change = |(task, kind)| ListChange::new(task, cx.now.wall, kind);
+    let changes = step.changes().into_iter().map(change).collect();
     writes::write(cx, changes);
 }
