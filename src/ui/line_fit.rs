@@ -123,8 +123,11 @@ pub(super) fn draw(
 ) -> u16 {
     let right = painter.width().saturating_sub(1);
     let fitted = fit(pieces, right.saturating_sub(1));
-    let (at_right, at_left): (Vec<_>, Vec<_>) =
+    let (at_right, mut at_left): (Vec<_>, Vec<_>) =
         fitted.into_iter().partition(|piece| piece.is_at_right);
+    if let Some(first) = at_left.first_mut() {
+        first.lead = 0;
+    }
     let right_width: u16 = at_right
         .iter()
         .map(|piece| piece.lead + piece.width())
