@@ -20,10 +20,15 @@ const DAY: u64 = 24 * HOUR;
 
 /// Returns the width of a text in cells. Control characters count as zero: they are never drawn.
 pub fn width(text: &str) -> usize {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+    if is_printable_ascii(text) {
         return text.len();
     }
     visible_graphemes(text).map(|(_, width)| width).sum()
+}
+
+/// Reports whether each byte takes one cell.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 
 /// Returns the graphemes of a text without control characters, each with its width.
@@ -160,6 +165,10 @@ fn wrap_paragraph(text: &str, max_width: usize, lines: usize, wrapped: &mut Vec<
 
 /// Breaks a text into lines of `max_width` cells at any character, for links.
 pub fn break_anywhere(text: &str, max_width: usize) -> Vec<String> {
+    // Most lines of a raw response, which has up to 64 KiB and is broken for each frame.
+    if text.len() <= max_width && is_printable_ascii(text) {
+        return vec![text.to_owned()];
+    }
     let mut lines = vec![String::new()];
     let mut used = 0;
     for (grapheme, width) in visible_graphemes(text).filter(|(_, width)| *width <= max_width) {
