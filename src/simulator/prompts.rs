@@ -3,19 +3,20 @@
 /// Ordinary prompts: on each line a label that its owner might have chosen, `|`, and the prompt.
 pub(super) const PROMPTS: &str = include_str!("../../assets/demo/prompts.txt");
 
-/// Prompts with wide characters and emoji, whose display width differs from their length.
+/// Labels and prompts with wide characters and emoji, whose display width differs from their
+/// length.
 pub(super) const WIDE_PROMPTS: [(&str, &str); 3] = [
     (
-        "夜の東京、ネオンの雨。歩く人はそのまま、街だけを水彩画に変えてください 🌧️🗼",
         "東京ナイト",
+        "夜の東京、ネオンの雨。歩く人はそのまま、街だけを水彩画に変えてください 🌧️🗼",
     ),
     (
-        "把海边的日落变成赛博朋克风格,保留太阳的位置 🌅➡️🌆",
         "日落-赛博",
+        "把海边的日落变成赛博朋克风格,保留太阳的位置 🌅➡️🌆",
     ),
     (
-        "Семейное видео 👨‍👩‍👧‍👦 → палехская миниатюра, золото на чёрном лаке 🐎",
         "Палех",
+        "Семейное видео 👨‍👩‍👧‍👦 → палехская миниатюра, золото на чёрном лаке 🐎",
     ),
 ];
 

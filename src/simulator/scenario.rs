@@ -79,7 +79,7 @@ impl ScenarioBuilder {
             0 => (self.make_running(task, 7.0), Some("hero loop")),
             1 => (self.make_late(task), None),
             2 => {
-                task = with_prompt(task, first_wide.0);
+                task = with_prompt(task, first_wide.1);
                 task.clip = DemoClip::Sea;
                 task.outcome = TaskOutcome::Succeeded(2);
                 (self.make_finished(task, RETENTION - DAY - 14 * HOUR), None)
@@ -89,10 +89,10 @@ impl ScenarioBuilder {
                 (self.make_finished(task, 35 * MINUTE), Some("take 2"))
             }
             4 => {
-                task = with_prompt(task, second_wide.0);
+                task = with_prompt(task, second_wide.1);
                 task.outcome = TaskOutcome::CallbackFailed(1);
                 task.callback = Some(self.random_callback());
-                (self.make_finished(task, 9 * HOUR), Some(second_wide.1))
+                (self.make_finished(task, 9 * HOUR), Some(second_wide.0))
             }
             5 => {
                 task = self.make_running(task, 145.0);
@@ -112,10 +112,10 @@ impl ScenarioBuilder {
                 (self.make_finished(task, ago), None)
             }
             9 => {
-                task = self.make_running(with_prompt(task, third_wide.0), 68.0);
+                task = self.make_running(with_prompt(task, third_wide.1), 68.0);
                 task.unknown_flag_for =
                     self.start - task.created_at + self.simulated(20.0).min(task.run_time / 4);
-                (task, Some(third_wide.1))
+                (task, Some(third_wide.0))
             }
             10 => {
                 task = with_prompt(task, prompts::LONG_PROMPT);
