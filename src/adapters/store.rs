@@ -238,7 +238,10 @@ impl SqliteStore {
             return Ok(());
         }
         let wal = side_files::with_suffix(path, side_files::WAL_SUFFIX);
-        if self.list.wal_identity.is_some() && file::identity(&wal) == self.list.wal_identity {
+        if self.access == AccessMode::Full
+            && self.list.wal_identity.is_some()
+            && file::identity(&wal) == self.list.wal_identity
+        {
             file::move_helpers_aside(path)?;
         }
         self.reopen(path)

@@ -197,7 +197,12 @@ impl OpenList {
             applied.push(writer.apply(change)?);
         }
         let written = writer.finish()?;
-        let appended = id_sync::append_lines(&tx, self.path.as_deref(), rev, changes, &applied)?;
+        // Without a written row the list keeps its revision, which no line may exceed.
+        let appended = if written.is_empty() {
+            None
+        } else {
+            id_sync::append_lines(&tx, self.path.as_deref(), rev, changes, &applied)?
+        };
         let committed = tx.commit();
         self.finish_id_lines(appended, committed.is_ok());
         committed?;
@@ -296,6 +301,8 @@ impl OpenList {
         let mut applied = Vec::new();
         if !changes.is_empty() {
             applied = self.write_changes(changes)?;
+            // The caller does not get these rows as results.
+            self.own_revisions.clear();
         }
         if !is_current {
             self.set_flush_commits(true)?;

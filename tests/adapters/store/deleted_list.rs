@@ -190,6 +190,22 @@ fn a_leftover_wal_is_not_applied_to_another_list() {
 }
 
 #[test]
+fn a_reader_moves_no_wal_aside() {
+    let list = TestList::new();
+    let (store, _, _) = filled_store(&list);
+    let mut reader = list.open_to_read().unwrap();
+    let other = TestList::new();
+    other.apply(&[add("x")]);
+    fs::rename(other.path(), list.path()).unwrap();
+    let before = list.files();
+
+    drop(reader.external_changes());
+
+    assert_eq!(list.files(), before);
+    drop(store);
+}
+
+#[test]
 fn later_removals_of_the_other_list_are_kept() {
     let list = TestList::new();
     let (mut store, _, reports) = filled_store(&list);

@@ -134,16 +134,49 @@ fn transactions_lost_by_the_wal_are_damage() {
     assert_eq!(listed_ids(&mut store).len(), 7);
 }
 
-#[test]
-fn an_add_interrupted_by_a_kill_is_kept() {
-    let list = list_with_history();
+/// Adds "f", and undoes the commit and the line that confirms it, as after a kill.
+fn interrupt_add(list: &TestList) {
     let before = fs::read(list.path()).unwrap();
     list.apply(&[add("f")]);
     fs::write(list.path(), before).unwrap();
-    // The kill came before the commit, so no line confirms it.
     let mut ids = fs::read_to_string(list.ids()).unwrap();
     ids.truncate(ids.trim_end().rfind('\n').unwrap() + 1);
     fs::write(list.ids(), ids).unwrap();
+}
+
+#[test]
+fn an_interrupted_add_is_shown_by_a_running_program() {
+    let (list, other) = (list_with_history(), list_with_history());
+    let (mut store, reports) = list.open_damaged();
+    let known = store.load().unwrap().len();
+    interrupt_add(&other);
+    fs::copy(other.ids(), list.ids()).unwrap();
+    fs::rename(other.path(), list.path()).unwrap();
+
+    let changed = changed_ids(&mut store);
+
+    assert!(changed.contains(&"f".to_owned()), "{changed:?}");
+    assert_eq!(reports.take_single().partial, 1);
+    assert_eq!(store.load().unwrap().len(), known + 1);
+}
+
+#[test]
+fn a_label_that_changes_nothing_is_no_damage() {
+    let list = TestList::new();
+    let label = CleanText::line("x", 256);
+    list.apply(&[labelled("a", &label)]);
+    for unchanged in [labelled("a", &label), set_label("a", "x")] {
+        list.apply(&[unchanged]);
+
+        // Fails on a report.
+        assert_eq!(listed_ids(&mut list.open()), ["a"]);
+    }
+}
+
+#[test]
+fn an_add_interrupted_by_a_kill_is_kept() {
+    let list = list_with_history();
+    interrupt_add(&list);
 
     let (mut store, reports) = list.open_damaged();
 
