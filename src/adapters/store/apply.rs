@@ -62,7 +62,7 @@ impl<'a> ChangeWriter<'a> {
             }
             (ChangeKind::Remove, Some(mut stored), Some(false)) => {
                 stored.removed_at = Some(change.at);
-                self.put_row(stored)?;
+                self.put_row(&mut stored)?;
                 journal::add_line(self.tx, &change.task, change.at, &JournalEvent::Removed)?;
                 Ok(ChangeResult::Removed)
             }
@@ -80,13 +80,14 @@ impl<'a> ChangeWriter<'a> {
         let task = Task::new(change.task.clone(), family);
         let watched = WatchedTask::new(task, label, change.at);
         self.added += 1;
-        self.put_row(StoredTask {
-            watched: watched.clone(),
+        let mut stored = StoredTask {
+            watched,
             removed_at: None,
             rev: self.rev,
-        })?;
+        };
+        self.put_row(&mut stored)?;
         journal::add_line(self.tx, &change.task, change.at, &JournalEvent::Added)?;
-        Ok(ChangeResult::Added(Box::new(watched)))
+        Ok(ChangeResult::Added(Box::new(stored.watched)))
     }
 
     /// Restores a removed task; adding it again also sets its label and its time.
@@ -102,10 +103,9 @@ impl<'a> ChangeWriter<'a> {
             stored.watched.label = label.clone().or(stored.watched.label);
         }
         stored.removed_at = None;
-        let watched = stored.watched.clone();
-        self.put_row(stored)?;
+        self.put_row(&mut stored)?;
         journal::add_line(self.tx, &change.task, change.at, &event)?;
-        Ok(ChangeResult::Added(Box::new(watched)))
+        Ok(ChangeResult::Added(Box::new(stored.watched)))
     }
 
     fn update_row(
@@ -115,12 +115,11 @@ impl<'a> ChangeWriter<'a> {
     ) -> Result<ChangeResult, StoreError> {
         let before = stored.watched.clone();
         let events = change.apply_to(&mut stored.watched);
-        let watched = stored.watched.clone();
-        if watched.notify != before.notify {
-            rows::put_notify_setting(self.tx, &change.task, watched.notify)?;
+        if stored.watched.notify != before.notify {
+            rows::put_notify_setting(self.tx, &change.task, stored.watched.notify)?;
         }
-        if watched != before {
-            self.put_row(stored)?;
+        if stored.watched != before {
+            self.put_row(&mut stored)?;
         }
         let is_ignored =
             |event: &JournalEvent| matches!(event, JournalEvent::ContradictionIgnored(_));
@@ -140,14 +139,14 @@ impl<'a> ChangeWriter<'a> {
             }
         }
         Ok(ChangeResult::Updated {
-            watched: Box::new(watched),
+            watched: Box::new(stored.watched),
             journal: lines,
         })
     }
 
-    fn put_row(&mut self, mut stored: StoredTask) -> Result<(), StoreError> {
+    fn put_row(&mut self, stored: &mut StoredTask) -> Result<(), StoreError> {
         stored.rev = self.rev;
-        rows::put(self.tx, &stored)?;
+        rows::put(self.tx, stored)?;
         self.written.push(stored.watched.id().clone());
         Ok(())
     }

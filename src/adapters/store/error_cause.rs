@@ -160,11 +160,8 @@ fn find_write_error(path: &Path, access: AccessMode) -> Option<StoreError> {
             .open(&probe)?;
         // Written at the list's length, to reach a file size limit. The hole before it takes no
         // space.
-        let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-        let end = length(path).max(length(&side_files::with_suffix(
-            path,
-            side_files::WAL_SUFFIX,
-        )));
+        let wal = side_files::with_suffix(path, side_files::WAL_SUFFIX);
+        let end = side_files::length(path).max(side_files::length(&wal));
         target.write_all_at(&PROBE_BYTES, end)?;
         target.sync_all()
     };

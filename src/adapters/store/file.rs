@@ -231,16 +231,11 @@ pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
     find_identity(path).ok().flatten()
 }
 
-/// Returns the length of the file; zero if it is missing or unreadable.
-pub(super) fn length(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |meta| meta.len())
-}
-
 /// Reports whether the file is empty but its write-ahead log has commits, which SQLite would
 /// discard.
 pub(super) fn lost_main_file(path: &Path) -> bool {
     let wal = side_files::with_suffix(path, side_files::WAL_SUFFIX);
-    length(path) == 0 && length(&wal) > 0
+    side_files::length(path) == 0 && side_files::length(&wal) > 0
 }
 
 /// Opens the file, and returns why it is read-only if it is. Writes nothing.
@@ -304,7 +299,7 @@ fn open_exclusive(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a file without locks and helper files: later changes of it are not seen.
 fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
-    if length(&side_files::with_suffix(path, side_files::WAL_SUFFIX)) > 0 {
+    if side_files::length(&side_files::with_suffix(path, side_files::WAL_SUFFIX)) > 0 {
         return Err(StoreError::Other(format!(
             "its last changes are in {0}-wal, which SQLite cannot read in this folder; copy both \
              files to another folder and name the copy with --store",

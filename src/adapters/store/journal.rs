@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::read::sql_limit;
 use crate::domain::{
     list_change::{JournalEvent, JournalLine, MAX_DETAIL_LEN, StoreError},
     task::TaskId,
@@ -35,6 +34,10 @@ pub(super) fn read_lines(
     Ok(lines)
 }
 
+fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// Adds a line, and returns whether it did: an ignored contradiction is not repeated.
 pub(super) fn add_line(
     conn: &Connection,
@@ -64,7 +67,7 @@ pub(super) fn add_line(
     Ok(true)
 }
 
-fn last_kind(conn: &Connection, task: &TaskId) -> Result<Option<String>, StoreError> {
+pub(super) fn last_kind(conn: &Connection, task: &TaskId) -> Result<Option<String>, StoreError> {
     let kind = conn
         .prepare_cached("SELECT kind FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT 1")?
         .query_row([task.as_str()], |row| row.get(0))

@@ -147,7 +147,3 @@ pub(super) fn read_raw(
 pub(super) fn read_one(conn: &Connection, task: &TaskId) -> Result<Option<StoredTask>, StoreError> {
     Ok(rows::query(conn, "WHERE id = ?1", [task.as_str()])?.pop())
 }
-
-pub(super) fn sql_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}

@@ -18,7 +18,7 @@ use std::{
 
 use jiff::Timestamp;
 use rusqlite::{
-    Connection, OptionalExtension as _, params_from_iter,
+    Connection, params_from_iter,
     types::{ToSqlOutput, ValueRef},
 };
 
@@ -26,7 +26,7 @@ use super::{
     errors,
     file::{self, FileIdentity},
     id_log::{self, IdLog},
-    read,
+    journal, read,
     rows::{self, RowValues, StoredTask},
     schema::{self, SchemaState, StoredTable},
     side_files,
@@ -390,10 +390,7 @@ fn find_partial(
         .collect::<Result<_, _>>()?;
     let other_ids = other_ids.iter().filter_map(|id| TaskId::parse(id).ok());
     for (id, label) in unproved.into_iter().chain(other_ids.map(|id| (id, None))) {
-        let last_event: Option<String> = new
-            .prepare_cached("SELECT kind FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT 1")?
-            .query_row([id.as_str()], |row| row.get(0))
-            .optional()?;
+        let last_event = journal::last_kind(new, &id)?;
         let is_known = log.entries.contains_key(&id) || read::read_one(new, &id)?.is_some();
         if !is_known && last_event.as_deref() != Some("removed") {
             partial.entry(id).or_insert(label);

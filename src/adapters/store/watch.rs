@@ -151,7 +151,7 @@ fn subscribe(path: &Path, wake_sender: SyncSender<()>) -> notify::Result<Recomme
     let folder = path.parent().unwrap_or(Path::new("/"));
     let watched_paths = [
         path.to_owned(),
-        side_files::with_suffix(path, "-wal"),
+        side_files::with_suffix(path, side_files::WAL_SUFFIX),
         folder.into(),
     ];
     let names: Arc<[OsString]> = watched_paths
